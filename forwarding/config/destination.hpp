@@ -1,0 +1,69 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "compat/ipvs/destination.hpp"
+#include "forwarding/config/adjacency.hpp"
+#include "forwarding/config/slot_array.hpp"
+#include "forwarding/identifiers.hpp"
+
+namespace nlvs::forwarding {
+
+using ipvs::ForwardingMethod;
+
+/// Outer header of a tunnel destination, built by control: IPv4/IPv6 [+ UDP + GUE | + GRE], with
+/// zero length, id, TTL and checksum fields that transmit/tunnel.hpp fills in.
+struct TunnelHeader {
+    static constexpr std::size_t max_length = 56;
+
+    ipvs::Tunnel tunnel;
+    net::Family outer = net::Family::inet;
+    std::uint8_t length = 0;  ///< bytes of `bytes` to prepend
+    std::array<std::byte, max_length> bytes{};
+};
+
+/// What workers need of a destination on every packet, and the totals they share when a
+/// connection opens, changes activity or closes.
+///
+/// First cache line: written by control, read by workers. `address`, `port` and `method` change
+/// only while the slot is unreferenced (method: only new connections look at it, they copy it).
+/// Second line: shared atomics, relaxed; only exactness of the sum matters, no ordering.
+/// Thread: see each member.
+struct alignas(64) DestinationSlot {
+    // -- first line
+    std::atomic<const AdjacencySlot*> adjacency{nullptr};  ///< null: no route, or local (below)
+    std::atomic<const TunnelHeader*> tunnel{nullptr};      ///< set iff method is tunnel
+    std::atomic<std::int32_t> weight{0};
+    std::atomic<std::uint32_t> route_mtu{1500};  ///< of the route, before tunnel overhead
+    std::atomic<bool> available{false};          ///< false while in the trash
+    std::atomic<bool> local{false};              ///< the address is one of the host's own
+    net::IpAddress address;                      ///< the real server
+    net::Port port;
+    // -- second line
+    struct alignas(64) Totals {
+        std::atomic<std::uint32_t> connections{0};  ///< bound, active and inactive
+        std::atomic<std::uint32_t> active{0};
+        std::atomic<std::uint32_t> persistent{0};  ///< templates
+        std::atomic<bool> overloaded{false};
+        std::atomic<std::uint32_t> upper_threshold{0};
+        std::atomic<std::uint32_t> lower_threshold{0};
+
+        /// Counts a new connection; sets or clears the overload flag when the total reaches the
+        /// upper threshold. Linux: ip_vs_conn.c ip_vs_bind_dest, spec 3.5.
+        void bind() noexcept;
+        /// Reverse of bind; `was_active` tells whether the connection counted as active.
+        void unbind(bool was_active) noexcept;
+        /// After a change of thresholds.
+        void reevaluate() noexcept;
+    } totals;
+};
+
+static_assert(offsetof(DestinationSlot, totals) == 64);
+static_assert(sizeof(DestinationSlot) == 128);
+
+using DestinationTable = SlotArray<DestinationSlot>;
+
+}  // namespace nlvs::forwarding

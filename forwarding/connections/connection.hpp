@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+
+#include "compat/ipvs/destination.hpp"
+#include "forwarding/identifiers.hpp"
+#include "forwarding/packet/flow.hpp"
+
+namespace nlvs::forwarding {
+
+using ipvs::ForwardingMethod;
+
+/// Index of an entry in its ConnectionTable.
+using ConnectionIndex = std::uint32_t;
+inline constexpr ConnectionIndex no_connection = ~0U;
+
+/// Linux: IP_VS_CONN_F_*, the bits that matter here, with the kernel's values (they travel in
+/// the sync protocol).
+struct ConnectionFlags {
+    static constexpr std::uint16_t forwarding_mask = 0x0007;
+    static constexpr std::uint16_t synced = 0x0020;
+    static constexpr std::uint16_t no_output = 0x0080;   ///< no reply seen (non-NAT)
+    static constexpr std::uint16_t inactive = 0x0100;
+    static constexpr std::uint16_t no_client_port = 0x0800;
+    static constexpr std::uint16_t one_packet = 0x2000;
+};
+
+/// One connection, both directions. For V4 exactly one cache line, the only one that an
+/// established packet writes; for V6 two. Everything the timers need is inside.
+/// Thread: its worker.
+template <class FamilyTag>
+struct alignas(64) Connection {
+    using Address = typename FamilyTag::Address;
+
+    Address client;
+    Address virtual_address;
+    Address destination;  ///< of the client's family; the slot has it when families differ
+    net::Port client_port;
+    net::Port virtual_port;
+    net::Port destination_port;
+    std::uint8_t protocol;
+    std::uint8_t state;             ///< TcpState or SCTP state
+    std::uint16_t flags;            ///< ConnectionFlags
+    std::uint16_t reply_generation; ///< low half of Configuration::routing_generation
+    DestinationId destination_id;   ///< none: cache bypass
+    AdjacencyId reply_adjacency;    ///< cached next hop towards the client
+    Ticks last_seen;
+    Ticks timeout;
+    Ticks timer_due;                ///< tick for which the wheel has it linked
+    ConnectionIndex timer_next;
+    ConnectionIndex timer_previous;
+    std::uint32_t in_packets;
+    std::uint32_t persistence_template;  ///< TemplateId.value, or none
+    std::uint32_t extension;             ///< spare: full-NAT, helpers
+
+    ForwardingMethod method() const noexcept {
+        return static_cast<ForwardingMethod>(flags & ConnectionFlags::forwarding_mask);
+    }
+
+    bool has(std::uint16_t flag) const noexcept { return (flags & flag) != 0; }
+
+    /// Ticks until it expires if nothing more happens; 0 when overdue.
+    Ticks remaining(Ticks now) const noexcept {
+        const Ticks idle = now - last_seen;
+        return idle >= timeout ? 0 : timeout - idle;
+    }
+};
+
+static_assert(sizeof(Connection<V4>) == 64);
+static_assert(sizeof(Connection<V6>) == 128);
+
+}  // namespace nlvs::forwarding
