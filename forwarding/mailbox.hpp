@@ -1,9 +1,9 @@
 #pragma once
 
 #include <rte_ring.h>
+#include <rte_ring_elem.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,16 +17,17 @@ namespace nlvs::forwarding {
 /// object back. Control owns it before the post and after the answer, the worker in between.
 struct WorkerRequest {
     enum class Kind : std::uint8_t {
-        list_connections,          ///< fills `connections` from `cursor`, at most `limit`
-        expire_unavailable,        ///< drop connections of unavailable destinations
-        count_connections,
+        list_connections,    ///< fills `connections` from `cursor`, at most `limit`
+        expire_unavailable,  ///< drops connections of unavailable destinations
+        count_connections,   ///< fills `count` and `memory`
     };
 
     Kind kind = Kind::list_connections;
     std::uint64_t cursor = 0;  ///< in: where to continue; out: where to go on, `end` when done
-    std::uint32_t limit = 0;
+    std::uint32_t limit = 0;   ///< entries at most
     std::vector<ipvs::ConnectionView> connections;  ///< capacity reserved by control
-    std::uint64_t count = 0;
+    std::uint64_t count = 0;   ///< live connections
+    std::uint64_t memory = 0;  ///< bytes committed for them
     static constexpr std::uint64_t end = ~std::uint64_t{0};
 };
 
@@ -36,42 +37,66 @@ struct NeighbourWanted {
     net::IpAddress address;
 };
 
-/// Crossing 2: control ↔ one worker, two single-producer single-consumer rings of pointers.
+/// Crossing 2: control ↔ one worker, three single-producer single-consumer rings.
 ///
 /// Memory order: rte_ring's enqueue releases and its dequeue acquires, so whoever dequeues a
 /// request sees everything its sender wrote.
 ///
-/// Thread: post/collect control; receive/answer worker.
+/// Thread: post/collect/wanted control; receive/answer/want/pending worker.
 class Mailbox {
 public:
-    /// Throws std::runtime_error when the ring cannot be made.
-    explicit Mailbox(WorkerId worker);
-    Mailbox(const Mailbox&) = delete;
-    Mailbox& operator=(const Mailbox&) = delete;
-    ~Mailbox();
+    static constexpr unsigned requests_at_once = 64;
+    static constexpr unsigned neighbours_at_once = 256;
+
+    /// Throws std::bad_alloc.
+    Mailbox();
 
     /// False if the worker has too many requests waiting; the request stays with the caller.
-    bool post(WorkerRequest* request) noexcept { return rte_ring_sp_enqueue(requests_, request) == 0; }
-
-    /// Next answered request, or null.
-    WorkerRequest* collect() noexcept { return take(answers_); }
-
-    /// Next request for the worker, or null.
-    WorkerRequest* receive() noexcept { return take(requests_); }
-
-    void answer(WorkerRequest* request) noexcept { rte_ring_sp_enqueue(answers_, request); }
-
-    /// True if a request waits; for the sleeping worker.
-    bool pending() const noexcept { return rte_ring_empty(requests_) == 0; }
-
-private:
-    static WorkerRequest* take(rte_ring* ring) noexcept {
-        void* item = nullptr;
-        return rte_ring_sc_dequeue(ring, &item) == 0 ? static_cast<WorkerRequest*>(item) : nullptr;
+    bool post(WorkerRequest* request) noexcept {
+        return rte_ring_sp_enqueue(requests_.get(), request) == 0;
     }
 
-    rte_ring* requests_ = nullptr;
-    rte_ring* answers_ = nullptr;
+    /// Next answered request, or null.
+    WorkerRequest* collect() noexcept { return take(*answers_); }
+
+    /// Next request for the worker, or null.
+    WorkerRequest* receive() noexcept { return take(*requests_); }
+
+    /// Always has room: control never has more than `requests_at_once` requests out.
+    void answer(WorkerRequest* request) noexcept { rte_ring_sp_enqueue(answers_.get(), request); }
+
+    /// True if a request waits; asked before the worker goes to sleep.
+    bool pending() const noexcept { return rte_ring_empty(requests_.get()) == 0; }
+
+    /// False when control is behind; the worker asks again with the next packet.
+    bool want(const NeighbourWanted& wanted) noexcept {
+        return rte_ring_sp_enqueue_elem(wanted_.get(), &wanted, sizeof(wanted)) == 0;
+    }
+
+    /// True if `wanted` was filled in.
+    bool wanted(NeighbourWanted& wanted) noexcept {
+        return rte_ring_sc_dequeue_elem(wanted_.get(), &wanted, sizeof(wanted)) == 0;
+    }
+
+private:
+    struct Free {
+        void operator()(rte_ring* ring) const noexcept;
+    };
+
+    using Ring = std::unique_ptr<rte_ring, Free>;
+
+    static Ring make(unsigned element_size, unsigned count);
+
+    static WorkerRequest* take(rte_ring& ring) noexcept {
+        void* item = nullptr;
+        return rte_ring_sc_dequeue(&ring, &item) == 0 ? static_cast<WorkerRequest*>(item) : nullptr;
+    }
+
+    Ring requests_;
+    Ring answers_;
+    Ring wanted_;
 };
+
+static_assert(sizeof(NeighbourWanted) % 4 == 0, "rte_ring elements are multiples of four bytes");
 
 }  // namespace nlvs::forwarding

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "compat/net/port.hpp"
+#include "forwarding/identifiers.hpp"
+#include "forwarding/packet/flow.hpp"
+
+namespace nlvs::forwarding {
+
+/// Which worker owns a flow: a hash of its initiator-side endpoint, that is the source of a
+/// packet towards a service and the destination of a packet from a real server. Both directions
+/// of a masqueraded flow therefore meet on one worker whatever the NIC does.
+/// Thread: any (pure).
+class Steering {
+public:
+    explicit Steering(std::uint16_t workers) noexcept : workers_{workers} {}
+
+    std::uint16_t workers() const noexcept { return workers_; }
+
+    WorkerId owner(net::Ipv4Address address, net::Port port) const noexcept {
+        return pick((std::uint64_t{address.wire().wire()} << 16) | port.wire().wire());
+    }
+
+    WorkerId owner(const net::Ipv6Address& address, net::Port port) const noexcept {
+        std::uint64_t words[2];
+        static_assert(sizeof(words) == sizeof(address));
+        __builtin_memcpy(words, address.bytes().data(), sizeof(words));
+        return pick(words[0] * multiplier ^ words[1] ^ (std::uint64_t{port.wire().wire()} << 48));
+    }
+
+private:
+    static constexpr std::uint64_t multiplier = 0x9E3779B97F4A7C15ULL;
+
+    WorkerId pick(std::uint64_t value) const noexcept {
+        const auto product = static_cast<unsigned __int128>(value ^ (value >> 29)) * multiplier;
+        const auto hash = static_cast<std::uint32_t>(
+            static_cast<std::uint64_t>(product >> 64) ^ static_cast<std::uint64_t>(product)
+        );
+        return static_cast<WorkerId>((std::uint64_t{hash} * workers_) >> 32);
+    }
+
+    std::uint16_t workers_;
+};
+
+/// Crossing 4: packets that the NIC delivered to the wrong worker, one multi-producer
+/// single-consumer ring per receiving worker.
+///
+/// Memory order: rte_ring's enqueue releases, its dequeue acquires; the mbuf and its bytes belong
+/// to the sender before and to the owner after, never to both.
+///
+/// Thread: give any worker; take the owner; pending any.
+class HandOver {
+public:
+    static constexpr unsigned packets_waiting = 2048;
+
+    /// Throws std::bad_alloc.
+    explicit HandOver(std::uint16_t workers);
+
+    /// How many of `count` packets the owner's ring took, from the front.
+    unsigned give(WorkerId owner, rte_mbuf** packets, unsigned count) noexcept {
+        return rte_ring_mp_enqueue_burst(
+            rings_[owner].get(), reinterpret_cast<void**>(packets), count, nullptr
+        );
+    }
+
+    unsigned take(WorkerId owner, rte_mbuf** packets, unsigned count) noexcept {
+        return rte_ring_sc_dequeue_burst(
+            rings_[owner].get(), reinterpret_cast<void**>(packets), count, nullptr
+        );
+    }
+
+    bool pending(WorkerId owner) const noexcept { return rte_ring_empty(rings_[owner].get()) == 0; }
+
+private:
+    struct Free {
+        void operator()(rte_ring* ring) const noexcept;
+    };
+
+    std::vector<std::unique_ptr<rte_ring, Free>> rings_;
+};
+
+}  // namespace nlvs::forwarding
