@@ -1,0 +1,310 @@
+#!/usr/bin/python3
+"""Runs the test stages of tools/check and adds up what they report.
+
+unit  the release build; every meson test (unit, property, corpus, architecture)
+e2e   the installed tools against nlvsd in network namespaces (root)
+san   unit tests under AddressSanitizer and UndefinedBehaviorSanitizer; the tests of the code that
+      threads share under ThreadSanitizer
+fuzz  every libFuzzer target for NLVS_FUZZ_SECONDS (60) seconds
+
+A step that cannot run counts as failed. Logs stay in build/check-logs.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+LOGS = BUILD / "check-logs"
+FUZZ_SECONDS = int(os.environ.get("NLVS_FUZZ_SECONDS", "60"))
+
+# Test files whose subject is shared between threads: ThreadSanitizer runs only these, because it
+# slows the single-threaded rest down tenfold and can find nothing there.
+SHARED_BETWEEN_THREADS = ("published", "mailbox", "counter", "steering", "worker", "load", "ring")
+
+
+@dataclass
+class Outcome:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other):
+        return Outcome(
+            self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped
+        )
+
+
+FAILURE = Outcome(failed=1)
+
+
+def run_logged(name, command, timeout, environment=None):
+    """The command's exit status (None after a timeout) and the path of its output."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{name}.log"
+    with log.open("wb") as output:
+        try:
+            status = subprocess.run(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+                env={**os.environ, **(environment or {})},
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            output.write(f"\nstopped after {timeout} s\n".encode())
+            status = None
+    return status, log
+
+
+def tail(log, lines=40):
+    text = log.read_text(errors="replace").splitlines()
+    return "\n".join(f"    {line}" for line in text[-lines:])
+
+
+def report(name, outcome, started, log=None):
+    skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
+    print(
+        f"{name}: {outcome.passed} passed, {outcome.failed} failed{skipped}"
+        f" ({time.monotonic() - started:.0f} s)",
+        flush=True,
+    )
+    if outcome.failed and log is not None:
+        print(tail(log), flush=True)
+        print(f"    log: {log}", flush=True)
+    return outcome
+
+
+def step(name, command, timeout, environment=None, count=None):
+    """Runs one command; count(text) reads an Outcome from its output, else its status is one."""
+    started = time.monotonic()
+    status, log = run_logged(name, command, timeout, environment)
+    outcome = count(log.read_text(errors="replace")) if count else None
+    if outcome is None:
+        outcome = Outcome(passed=1) if status == 0 else FAILURE
+    elif status != 0 and outcome.failed == 0:
+        outcome += FAILURE
+    return report(name, outcome, started, log)
+
+
+def boost_cases(text):
+    """Boost.Test's short report: one line each for passed and failed cases of every executable."""
+    outcome, found = Outcome(), False
+    for count, verdict in re.findall(r"(\d+) test cases? out of \d+ (passed|failed)", text):
+        found = True
+        setattr(outcome, verdict, getattr(outcome, verdict) + int(count))
+    return outcome if found else None
+
+
+def last_summary(text):
+    """The closing 'N passed, N failed' of our own scripts."""
+    found = re.findall(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", text, re.MULTILINE)
+    if not found:
+        return None
+    passed, failed, skipped = found[-1]
+    return Outcome(int(passed), int(failed), int(skipped or 0))
+
+
+def meson_tests(directory, name, arguments=(), timeout=900, environment=None):
+    started = time.monotonic()
+    status, log = run_logged(
+        name,
+        ["meson", "test", "-C", str(directory), "--no-rebuild", "--print-errorlogs", *arguments],
+        timeout,
+        {"BOOST_TEST_REPORT_LEVEL": "short", **(environment or {})},
+    )
+    results = directory / "meson-logs" / "testlog.json"
+    outcome = Outcome()
+    if status is not None and results.exists():
+        for line in results.read_text().splitlines():
+            result = json.loads(line)
+            text = result.get("stdout", "") + result.get("stderr", "")
+            cases = boost_cases(text) or last_summary(text)
+            if result["result"] == "SKIP":
+                outcome += Outcome(skipped=1)
+            elif cases is None:
+                outcome += Outcome(passed=1) if result["result"] == "OK" else FAILURE
+            else:
+                outcome += cases if result["result"] == "OK" or cases.failed else cases + FAILURE
+    if outcome == Outcome() or (status != 0 and outcome.failed == 0):
+        outcome += FAILURE
+    return report(name, outcome, started, log)
+
+
+def configured_build(directory, options, name, environment=None):
+    """Configures and builds a directory of its own; None when that worked, else the failure."""
+    started = time.monotonic()
+    shutil.rmtree(directory / "meson-logs", ignore_errors=True)
+    setup = ["meson", "setup", *options, str(directory), str(ROOT)]
+    if (directory / "build.ninja").exists():
+        setup.insert(2, "--reconfigure")
+    for what, command in (
+        ("setup", setup),
+        ("build", ["ninja", "-C", str(directory), "--quiet"]),
+    ):
+        status, log = run_logged(f"{name}-{what}", command, 1500, environment)
+        if status != 0:
+            return report(f"{name}-{what}", FAILURE, started, log)
+    return None
+
+
+def release_build():
+    started = time.monotonic()
+    status, log = run_logged("build", [str(ROOT / "tools" / "build")], 1500)
+    if status != 0:
+        return report("build", FAILURE, started, log)
+    print(f"build: done ({time.monotonic() - started:.0f} s)", flush=True)
+    return None
+
+
+def unit_stage():
+    return release_build() or meson_tests(BUILD, "unit")
+
+
+def end_to_end_stage():
+    if os.geteuid() != 0:
+        print("e2e: needs root")
+        return FAILURE
+    failure = release_build()
+    if failure:
+        return failure
+    folder = ROOT / "tests" / "end_to_end"
+    scripts = [folder / "run.py"]
+    scripts += sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix in (".sh", ".py") and path.name.startswith(("preload_", "kni_"))
+    )
+    outcome = Outcome()
+    for script in scripts:
+        outcome += step(
+            f"e2e-{script.stem}",
+            [str(script)],
+            900,
+            {"NLVS_BUILD": str(BUILD)},
+            count=last_summary,
+        )
+    return outcome
+
+
+def sanitizer_stage():
+    # b_lundef: the sanitizers' symbols are resolved by the executable, not by the shim library.
+    common = ["--buildtype=debugoptimized", "-Db_lundef=false", "-Dbenchmarks=false"]
+    directory = ROOT / "build-asan"
+    outcome = configured_build(
+        directory, [*common, "-Db_sanitize=address,undefined"], "asan"
+    ) or meson_tests(
+        directory,
+        "asan-ubsan",
+        ["--suite", "unit", "--timeout-multiplier", "5"],
+        environment={
+            "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
+            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        },
+    )
+    return outcome + thread_sanitizer()
+
+
+def thread_sanitizer():
+    suites = sorted(
+        path.stem
+        for path in (ROOT / "tests" / "forwarding").rglob("*_test.cpp")
+        if any(word in path.stem for word in SHARED_BETWEEN_THREADS)
+    )
+    directory = ROOT / "build-tsan"
+    failure = configured_build(
+        directory,
+        ["--buildtype=debugoptimized", "-Db_lundef=false", "-Dbenchmarks=false",
+         "-Db_sanitize=thread"],
+        "tsan",
+    )
+    if failure:
+        return failure
+    return step(
+        "tsan",
+        [str(directory / "tests" / "test-forwarding"), "--report_level=short",
+         "--run_test=" + ",".join(suites)],
+        600,
+        {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"},
+        count=boost_cases,
+    )
+
+
+def fuzz_stage():
+    if os.geteuid() == 0:
+        subprocess.run([str(ROOT / "tools" / "install-packages"), "build", "fuzz"], check=True)
+    directory = ROOT / "build-fuzz"
+    failure = configured_build(
+        directory,
+        ["--buildtype=debugoptimized", "-Dfuzzers=true", "-Dtests=true", "-Dbenchmarks=false",
+         "-Db_lundef=false"],
+        "fuzz",
+        {"CC": "clang-19", "CXX": "clang++-19"},
+    )
+    if failure:
+        return failure
+    targets = sorted(
+        path
+        for path in (directory / "tests" / "fuzz").glob("fuzz_*")
+        if path.is_file() and os.access(path, os.X_OK)
+    )
+    if not targets:
+        print("fuzz: the build made no fuzz_* targets")
+        return FAILURE
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return sum(pool.map(fuzz_one, targets), Outcome())
+
+
+def fuzz_one(target):
+    # New inputs go to the build directory; the recorded corpus in the tree is only read.
+    grown = target.parent / f"{target.name}.corpus"
+    grown.mkdir(exist_ok=True)
+    recorded = ROOT / "tests" / "fuzz" / "corpus" / target.name.removeprefix("fuzz_")
+    corpora = [str(grown)] + ([str(recorded)] if recorded.is_dir() else [])
+    return step(
+        target.name,
+        [str(target), f"-max_total_time={FUZZ_SECONDS}", "-timeout=5", "-rss_limit_mb=2048",
+         "-print_final_stats=1", f"-artifact_prefix={LOGS}/{target.name}-", *corpora],
+        FUZZ_SECONDS + 120,
+    )
+
+
+STAGES = {
+    "unit": unit_stage,
+    "e2e": end_to_end_stage,
+    "san": sanitizer_stage,
+    "fuzz": fuzz_stage,
+}
+
+
+def main(arguments):
+    unknown = [name for name in arguments if name not in STAGES]
+    if unknown:
+        print(f"check: unknown stage '{unknown[0]}' (there are: {' '.join(STAGES)})",
+              file=sys.stderr)
+        return 2
+    started = time.monotonic()
+    outcome = Outcome()
+    for name in arguments or STAGES:
+        print(f"== {name}", flush=True)
+        outcome += STAGES[name]()
+    if outcome.skipped:
+        print(f"{outcome.skipped} skipped")
+    print(f"{time.monotonic() - started:.0f} s, logs in {LOGS}")
+    print(f"{outcome.passed} passed, {outcome.failed} failed")
+    return 1 if outcome.failed or not outcome.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
