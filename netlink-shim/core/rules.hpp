@@ -1,0 +1,72 @@
+#pragma once
+
+// The decisions of every front end: pure, total, no allocation, no I/O, usable in a signal
+// handler and in a foreign process.
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "netlink-shim/core/protocol.hpp"
+
+namespace nlvs::shim {
+
+/// The bytes of a send call, gathered or not, read by offset. The caller's memory is read once
+/// per copy; a decision taken on it holds for the bytes as they were.
+class ScatteredBytes {
+public:
+    ScatteredBytes(const iovec* parts, std::size_t count) noexcept;
+
+    std::size_t size() const noexcept { return size_; }
+
+    /// Copies up to `length` bytes at `offset`; returns how many there were.
+    std::size_t copy(std::size_t offset, void* destination, std::size_t length) const noexcept;
+
+    /// Writes parts that cover [offset, offset + length) to `parts`, which has room for
+    /// `capacity`; returns how many, 0 if they do not fit.
+    std::size_t slice(
+        std::size_t offset, std::size_t length, iovec* parts, std::size_t capacity
+    ) const noexcept;
+
+private:
+    const iovec* parts_;
+    std::size_t count_;
+    std::size_t size_ = 0;
+};
+
+enum class Recipient : std::uint8_t {
+    kernel,
+    daemon,
+    /// The list of all families: the daemon's answer is the kernel's plus ours, but the kernel's
+    /// alone is good enough for a caller who may not talk to the daemon.
+    daemon_preferred,
+};
+
+/// Who must receive the message at `offset`. Ours: messages of the family, get/setsockopt
+/// messages, and controller requests that name the family by name or id or list all families.
+/// Not ours although keepalived >= 2.3.2 sends them to IPVS: type 0 (the kernel acknowledges it
+/// for every family) and type 0xfff4 (the kernel answers ENOENT). The answers wanted are the
+/// kernel's own, so these stay with it and no other family can be disturbed.
+Recipient recipient_of(const ScatteredBytes& bytes, std::size_t offset) noexcept;
+
+/// Consecutive messages of one datagram with the same recipient.
+struct Run {
+    std::size_t length;
+    Recipient recipient;
+};
+
+/// Linux: af_netlink.c netlink_rcv_skb — a length below the header's or beyond the rest ends the
+/// datagram; what follows belongs to the last run.
+Run next_run(const ScatteredBytes& bytes, std::size_t offset) noexcept;
+
+/// IP_VS_SO_GET_* and IP_VS_SO_SET_* on IPPROTO_IP.
+bool is_ipvs_socket_option(int level, int option) noexcept;
+
+/// Where a path under /proc lives below the daemon's file system, whose root mirrors /proc:
+/// "/proc/self/net/ip_vs" is "/net/ip_vs". Ours: ip_vs* in net, and sys/net/ipv4/vs with all
+/// below it. Writes the NUL-terminated remainder; returns its length, 0 if the path is not ours
+/// or does not fit. A path with ".." is not ours.
+std::size_t daemon_path(const char* path, char* remainder, std::size_t capacity) noexcept;
+
+}  // namespace nlvs::shim
