@@ -4,51 +4,317 @@
 #include <cstdint>
 #include <span>
 
+#include "compat/net/bytes.hpp"
 #include "compat/net/ip_protocol.hpp"
-#include "forwarding/packet/flow.hpp"
+#include "forwarding/packet/checksum.hpp"
+#include "forwarding/packet/headers/ethernet.hpp"
+#include "forwarding/packet/headers/icmp.hpp"
+#include "forwarding/packet/headers/icmpv6.hpp"
+#include "forwarding/packet/headers/ipv4.hpp"
+#include "forwarding/packet/headers/ipv6.hpp"
+#include "forwarding/packet/headers/sctp.hpp"
+#include "forwarding/packet/headers/tcp.hpp"
+#include "forwarding/packet/headers/udp.hpp"
+#include "forwarding/packet/parsed.hpp"
 
 namespace nlvs::forwarding {
 
-/// What kind of packet this is for the pipeline.
-enum class PacketKind : std::uint8_t {
-    transport,   ///< TCP, UDP, SCTP with complete first header: has a flow
-    icmp_error,  ///< ICMP/ICMPv6 error with an embedded flow of a transport
-    fragment,    ///< IPv4/IPv6 fragment (first or later): goes to reassembly
-    other,       ///< for the kernel: ARP, ND, echo, VRRP, other protocols, unknown EtherTypes
-    malformed,   ///< lengths contradict each other: dropped
-};
+/// Parsing of one frame, top to bottom: Ethernet, IP, transport or ICMP.
+///
+/// Theory of operation. `end_` is where the IP packet ends, known once its length field has been
+/// checked against the frame; `readable_` is how much of the frame the span holds. Each header is
+/// taken with one comparison against both, then read in place. Every function either fills in
+/// what it owns and hands on, or returns the verdict; nothing loops except the bounded walks over
+/// VLAN tags and IPv6 extension headers.
+/// Thread: any.
+class FrameParser {
+public:
+    FrameParser(std::span<const std::byte> frame, std::size_t frame_length) noexcept
+        : data_{frame.data()},
+          readable_{frame.size() < frame_length ? frame.size() : frame_length},
+          frame_length_{frame_length} {}
 
-/// TCP control bits as in byte 13 of the header.
-struct TcpFlags {
-    static constexpr std::uint8_t fin = 0x01, syn = 0x02, rst = 0x04, psh = 0x08, ack = 0x10;
-};
+    Parsed run() noexcept {
+        parsed_.kind = ethernet();
+        return parsed_;
+    }
 
-/// Result of parsing one frame: offsets into it (checked against its length once, here) and the
-/// flow. All offsets are from the first byte of the frame; the frame is contiguous up to and
-/// including the L4 header (parse linearises nothing: the caller gives the first segment).
-struct Parsed {
-    PacketKind kind = PacketKind::other;
-    net::Family family = net::Family::inet;
-    std::uint8_t protocol = 0;      ///< L4 protocol (after IPv6 extension headers)
-    std::uint8_t tcp_flags = 0;     ///< or first SCTP chunk type
-    std::uint8_t ttl = 0;           ///< or hop limit
-    bool fragmentation_allowed = false;  ///< IPv4 with DF clear
-    bool later_fragment = false;    ///< fragment offset ≠ 0: no L4 header
-    bool vlan = false;
-    std::uint16_t vlan_tci = 0;
-    std::uint16_t l3_offset = 0;
-    std::uint16_t l4_offset = 0;
-    std::uint16_t payload_offset = 0;   ///< first byte after the L4 header
-    std::uint16_t l3_length = 0;        ///< IP total length: header and payload, without padding
-    std::uint16_t inner_l3_offset = 0;  ///< icmp_error: embedded IP header
-    std::uint16_t inner_l4_offset = 0;
-    /// transport: the packet's flow. icmp_error: the embedded packet's flow as it stands there.
-    FlowKey<V4> flow4;  ///< valid when family is inet
-    FlowKey<V6> flow6;  ///< valid when family is inet6
+private:
+    static constexpr unsigned max_vlan_tags = 2;
+    static constexpr unsigned max_extension_headers = 8;
+    static constexpr std::size_t max_offset = 0xFFFF;
+
+    template <class Header>
+    const Header& at(std::size_t offset) const noexcept {
+        return *net::header_at<Header>(data_ + offset);
+    }
+
+    /// True if `length` bytes at `offset` are in the span and inside the IP packet.
+    bool holds(std::size_t offset, std::size_t length) const noexcept {
+        return offset + length <= end_ && offset + length <= readable_;
+    }
+
+    PacketKind ethernet() noexcept {
+        if (readable_ < sizeof(EthernetHeader)) [[unlikely]] return PacketKind::malformed;
+        EtherType type = at<EthernetHeader>(0).type();
+        std::size_t offset = sizeof(EthernetHeader);
+        for (unsigned tags = 0; type == EtherType::vlan || type == EtherType::qinq; ++tags) {
+            if (tags == max_vlan_tags) return PacketKind::other;
+            if (readable_ < offset + sizeof(VlanTag)) return PacketKind::malformed;
+            if (tags == 0) parsed_.vlan_tci = at<VlanTag>(offset).tci.host();
+            parsed_.vlan = true;
+            type = at<VlanTag>(offset).type();
+            offset += sizeof(VlanTag);
+        }
+        parsed_.l3_offset = static_cast<std::uint16_t>(offset);
+        if (type == EtherType::ipv4) [[likely]] return ipv4(offset);
+        if (type == EtherType::ipv6) return ipv6(offset);
+        return PacketKind::other;
+    }
+
+    PacketKind ipv4(std::size_t offset) noexcept {
+        if (readable_ < offset + sizeof(Ipv4Header)) [[unlikely]] return PacketKind::malformed;
+        const auto& header = at<Ipv4Header>(offset);
+        const std::size_t header_length = header.length();
+        const std::size_t total_length = header.total_length.host();
+        if (header.version() != 4 || header_length < sizeof(Ipv4Header) ||
+            total_length < header_length || frame_length_ - offset < total_length ||
+            readable_ < offset + header_length) [[unlikely]] {
+            return PacketKind::malformed;
+        }
+        if (!has_valid_checksum(header)) [[unlikely]] return PacketKind::malformed;
+        end_ = offset + total_length;
+        parsed_.family = net::Family::inet;
+        parsed_.l3_length = static_cast<std::uint16_t>(total_length);
+        parsed_.protocol = header.protocol;
+        parsed_.ttl = header.time_to_live;
+        parsed_.fragmentation_allowed = header.may_be_fragmented();
+        parsed_.l4_offset = static_cast<std::uint16_t>(offset + header_length);
+        parsed_.flow4.source = header.source;
+        parsed_.flow4.destination = header.destination;
+        parsed_.flow4.protocol = header.protocol;
+        if (header.is_fragment()) [[unlikely]] {
+            parsed_.later_fragment = header.is_later_fragment();
+            return is_transport(header.protocol) ? PacketKind::fragment : PacketKind::other;
+        }
+        if (header.protocol == static_cast<std::uint8_t>(net::IpProtocol::icmp)) return icmpv4();
+        return transport(parsed_.flow4);
+    }
+
+    PacketKind ipv6(std::size_t offset) noexcept {
+        if (readable_ < offset + sizeof(Ipv6Header)) [[unlikely]] return PacketKind::malformed;
+        const auto& header = at<Ipv6Header>(offset);
+        const std::size_t total_length = sizeof(Ipv6Header) + header.payload_length.host();
+        if (header.version() != 6 || frame_length_ - offset < total_length ||
+            total_length > max_offset) [[unlikely]] {
+            return PacketKind::malformed;
+        }
+        end_ = offset + total_length;
+        parsed_.family = net::Family::inet6;
+        parsed_.l3_length = static_cast<std::uint16_t>(total_length);
+        parsed_.ttl = header.hop_limit;
+        parsed_.flow6.source = header.source;
+        parsed_.flow6.destination = header.destination;
+        Chain chain{offset + sizeof(Ipv6Header), header.next_header};
+        if (!walk(chain)) return PacketKind::malformed;
+        parsed_.protocol = chain.protocol;
+        parsed_.flow6.protocol = chain.protocol;
+        parsed_.l4_offset = static_cast<std::uint16_t>(chain.offset);
+        if (chain.fragment) [[unlikely]] {
+            parsed_.later_fragment = chain.later_fragment;
+            return may_lead_to_transport(chain.protocol) ? PacketKind::fragment : PacketKind::other;
+        }
+        if (chain.protocol == static_cast<std::uint8_t>(net::IpProtocol::icmpv6)) return icmpv6();
+        return transport(parsed_.flow6);
+    }
+
+    /// A position among IPv6 extension headers.
+    struct Chain {
+        std::size_t offset;
+        std::uint8_t protocol;
+        bool fragment = false;
+        bool later_fragment = false;
+    };
+
+    /// Moves `chain` behind the extension headers, or behind a fragment header that really cuts
+    /// (an atomic fragment, RFC 6946, is a whole packet). False if a header does not fit. A chain
+    /// longer than any real one stops at a number that is no transport, hence `other`.
+    bool walk(Chain& chain) const noexcept {
+        for (unsigned i = 0; i < max_extension_headers; ++i) {
+            const Ipv6Extension type{chain.protocol};
+            switch (type) {
+                case Ipv6Extension::hop_by_hop:
+                case Ipv6Extension::routing:
+                case Ipv6Extension::destination_options:
+                case Ipv6Extension::authentication: {
+                    if (!holds(chain.offset, 8)) return false;
+                    const auto& header = at<Ipv6ExtensionHeader>(chain.offset);
+                    const std::size_t length = type == Ipv6Extension::authentication
+                                                   ? (header.length + std::size_t{2}) * 4
+                                                   : (header.length + std::size_t{1}) * 8;
+                    if (!holds(chain.offset, length)) return false;
+                    chain.protocol = header.next_header;
+                    chain.offset += length;
+                    break;
+                }
+                case Ipv6Extension::fragment: {
+                    if (!holds(chain.offset, sizeof(Ipv6FragmentHeader))) return false;
+                    const auto& header = at<Ipv6FragmentHeader>(chain.offset);
+                    const std::uint16_t word = header.offset_and_flags.host();
+                    chain.protocol = header.next_header;
+                    chain.offset += sizeof(Ipv6FragmentHeader);
+                    chain.later_fragment = (word & Ipv6FragmentHeader::offset_mask) != 0;
+                    chain.fragment =
+                        chain.later_fragment || (word & Ipv6FragmentHeader::more_fragments) != 0;
+                    if (chain.fragment) return true;
+                    break;
+                }
+                case Ipv6Extension::none:
+                default: return true;
+            }
+        }
+        return true;
+    }
+
+    template <class FamilyTag>
+    PacketKind transport(FlowKey<FamilyTag>& flow) noexcept {
+        const std::size_t offset = parsed_.l4_offset;
+        switch (net::IpProtocol{parsed_.protocol}) {
+            case net::IpProtocol::tcp: {
+                if (!holds(offset, sizeof(TcpHeader))) [[unlikely]] return PacketKind::malformed;
+                const auto& header = at<TcpHeader>(offset);
+                const std::size_t length = header.length();
+                if (length < sizeof(TcpHeader) || offset + length > end_) [[unlikely]] {
+                    return PacketKind::malformed;
+                }
+                parsed_.tcp_flags = header.flags;
+                return finish(flow, header, length);
+            }
+            case net::IpProtocol::udp: {
+                if (!holds(offset, sizeof(UdpHeader))) [[unlikely]] return PacketKind::malformed;
+                const auto& header = at<UdpHeader>(offset);
+                const std::size_t length = header.length.host();
+                if (length < sizeof(UdpHeader) || offset + length > end_) [[unlikely]] {
+                    return PacketKind::malformed;
+                }
+                return finish(flow, header, sizeof(UdpHeader));
+            }
+            case net::IpProtocol::sctp: {
+                if (!holds(offset, sizeof(SctpHeader) + sizeof(SctpChunk))) [[unlikely]] {
+                    return PacketKind::malformed;
+                }
+                parsed_.tcp_flags = at<SctpChunk>(offset + sizeof(SctpHeader)).type;
+                return finish(flow, at<SctpHeader>(offset), sizeof(SctpHeader));
+            }
+            default: return PacketKind::other;
+        }
+    }
+
+    template <class FamilyTag, class Header>
+    PacketKind finish(
+        FlowKey<FamilyTag>& flow, const Header& header, std::size_t header_length
+    ) noexcept {
+        flow.source_port = header.source_port;
+        flow.destination_port = header.destination_port;
+        parsed_.payload_offset = static_cast<std::uint16_t>(parsed_.l4_offset + header_length);
+        return PacketKind::transport;
+    }
+
+    /// Linux: ip_vs_core.c ip_vs_in_icmp — types 3, 4 and 11 only; the rest is the host's.
+    PacketKind icmpv4() noexcept {
+        const std::size_t offset = parsed_.l4_offset;
+        if (!holds(offset, sizeof(IcmpHeader))) return PacketKind::other;
+        const auto& header = at<IcmpHeader>(offset);
+        const IcmpType type{header.type};
+        if (type != IcmpType::destination_unreachable && type != IcmpType::source_quench &&
+            type != IcmpType::time_exceeded) {
+            return PacketKind::other;
+        }
+        const std::size_t inner = offset + sizeof(IcmpHeader);
+        if (!holds(inner, sizeof(Ipv4Header))) return PacketKind::other;
+        const auto& embedded = at<Ipv4Header>(inner);
+        if (embedded.version() != 4 || embedded.length() < sizeof(Ipv4Header) ||
+            embedded.is_later_fragment()) {
+            return PacketKind::other;
+        }
+        parsed_.flow4.source = embedded.source;
+        parsed_.flow4.destination = embedded.destination;
+        parsed_.flow4.protocol = embedded.protocol;
+        parsed_.icmp_type = header.type;
+        parsed_.icmp_code = header.code;
+        return embedded_transport(parsed_.flow4, inner, inner + embedded.length());
+    }
+
+    /// Linux: ip_vs_core.c ip_vs_in_icmp_v6 — every error type.
+    PacketKind icmpv6() noexcept {
+        const std::size_t offset = parsed_.l4_offset;
+        if (!holds(offset, sizeof(Icmpv6Header))) return PacketKind::other;
+        const auto& header = at<Icmpv6Header>(offset);
+        if (header.type >= Icmpv6Header::first_informational) return PacketKind::other;
+        const std::size_t inner = offset + sizeof(Icmpv6Header);
+        if (!holds(inner, sizeof(Ipv6Header))) return PacketKind::other;
+        const auto& embedded = at<Ipv6Header>(inner);
+        if (embedded.version() != 6) return PacketKind::other;
+        Chain chain{inner + sizeof(Ipv6Header), embedded.next_header};
+        if (!walk(chain) || chain.later_fragment) return PacketKind::other;
+        parsed_.flow6.source = embedded.source;
+        parsed_.flow6.destination = embedded.destination;
+        parsed_.flow6.protocol = chain.protocol;
+        parsed_.icmp_type = header.type;
+        parsed_.icmp_code = header.code;
+        return embedded_transport(parsed_.flow6, inner, chain.offset);
+    }
+
+    /// Ports of the embedded packet; RFC 792 promises only the first eight bytes.
+    template <class FamilyTag>
+    PacketKind embedded_transport(
+        FlowKey<FamilyTag>& flow, std::size_t inner_l3, std::size_t inner_l4
+    ) noexcept {
+        parsed_.inner_l3_offset = static_cast<std::uint16_t>(inner_l3);
+        parsed_.inner_l4_offset = static_cast<std::uint16_t>(inner_l4);
+        parsed_.payload_offset = static_cast<std::uint16_t>(inner_l3);
+        switch (net::IpProtocol{flow.protocol}) {
+            case net::IpProtocol::tcp:
+            case net::IpProtocol::udp:
+            case net::IpProtocol::sctp: {
+                if (!holds(inner_l4, sizeof(UdpHeader))) return PacketKind::other;
+                const auto& ports = at<UdpHeader>(inner_l4);
+                flow.source_port = ports.source_port;
+                flow.destination_port = ports.destination_port;
+                return PacketKind::icmp_error;
+            }
+            case net::IpProtocol::ipip:
+            case net::IpProtocol::ipv6:
+            case net::IpProtocol::gre:
+                return holds(inner_l4, 1) ? PacketKind::icmp_error : PacketKind::other;
+            default: return PacketKind::other;
+        }
+    }
+
+    static bool is_transport(std::uint8_t protocol) noexcept {
+        const net::IpProtocol known{protocol};
+        return known == net::IpProtocol::tcp || known == net::IpProtocol::udp ||
+               known == net::IpProtocol::sctp;
+    }
+
+    /// What a fragment header may announce so that a transport follows in the whole packet.
+    static bool may_lead_to_transport(std::uint8_t protocol) noexcept {
+        const Ipv6Extension known{protocol};
+        return is_transport(protocol) || known == Ipv6Extension::destination_options ||
+               known == Ipv6Extension::routing || known == Ipv6Extension::authentication;
+    }
+
+    const std::byte* data_;
+    std::size_t readable_;
+    std::size_t frame_length_;
+    std::size_t end_ = 0;
+    Parsed parsed_;
 };
 
 /// Parses an Ethernet frame. Total: any bytes give a result; never reads beyond `frame`.
 /// `frame_length` is the whole frame's length (≥ frame.size() for a segmented mbuf).
-Parsed parse(std::span<const std::byte> frame, std::size_t frame_length) noexcept;
+inline Parsed parse(std::span<const std::byte> frame, std::size_t frame_length) noexcept {
+    return FrameParser{frame, frame_length}.run();
+}
 
 }  // namespace nlvs::forwarding

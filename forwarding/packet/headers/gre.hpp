@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+
+#include "forwarding/packet/headers/field.hpp"
+
+namespace nlvs::forwarding {
+
+/// RFC 2784, with its optional checksum word apart.
+struct GreHeader {
+    Field16 flags_and_version;
+    Field16 protocol;  ///< an EtherType
+
+    static constexpr std::uint16_t checksum_present = 0x8000;
+};
+
+static_assert(sizeof(GreHeader) == 4 && alignof(GreHeader) == 1);
+
+struct GreChecksum {
+    Field16 checksum;
+    Field16 reserved;
+};
+
+static_assert(sizeof(GreChecksum) == 4 && alignof(GreChecksum) == 1);
+
+}  // namespace nlvs::forwarding

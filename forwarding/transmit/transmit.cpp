@@ -1,0 +1,33 @@
+#include "forwarding/transmit/transmit.hpp"
+
+namespace nlvs::forwarding {
+
+AdjacencyId Transmit::route(
+    const PacketContext& context, std::uint16_t l3_offset, const net::IpAddress& to
+) noexcept {
+    const Configuration& configuration = shared_.configuration;
+    const Route* route = to.is_v4() ? configuration.routes_v4.lookup(to.v4())
+                                    : configuration.routes_v6.lookup(to.v6());
+    if (route == nullptr) {
+        drop(context.packet, DropReason::no_route);
+        return AdjacencyId::none();
+    }
+    const NextHop& hop = route->pick(static_cast<std::uint32_t>(context.hash >> 32));
+    if (hop.type != NextHop::Type::unicast) {
+        drop(context.packet, DropReason::no_route);
+        return AdjacencyId::none();
+    }
+    const NeighbourKey key{hop.interface, hop.on_link ? to : hop.via};
+    const Neighbour* neighbour = configuration.neighbours.find(key);
+    const Adjacency* adjacency =
+        neighbour == nullptr ? nullptr : neighbour->slot->node.load(std::memory_order_acquire);
+    if (adjacency == nullptr) {
+        worker_.mailbox.want({key.interface, key.address});
+        hold(context, l3_offset, {nullptr, key, nullptr, to.family(), 0});
+        return AdjacencyId::none();
+    }
+    send(context.packet, l3_offset, to.family(), *adjacency);
+    return neighbour->adjacency;
+}
+
+}  // namespace nlvs::forwarding
