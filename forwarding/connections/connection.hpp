@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cstdint>
-
 #include "compat/ipvs/destination.hpp"
 #include "forwarding/identifiers.hpp"
 #include "forwarding/packet/flow.hpp"
+
+#include <cstdint>
 
 namespace nlvs::forwarding {
 
@@ -14,12 +14,15 @@ using ipvs::ForwardingMethod;
 using ConnectionIndex = std::uint32_t;
 inline constexpr ConnectionIndex no_connection = ~0U;
 
+/// A template in the PersistenceTable.
+using TemplateId = Identifier<struct TemplateTag>;
+
 /// Linux: IP_VS_CONN_F_*, the bits that matter here, with the kernel's values (they travel in
 /// the sync protocol).
 struct ConnectionFlags {
     static constexpr std::uint16_t forwarding_mask = 0x0007;
     static constexpr std::uint16_t synced = 0x0020;
-    static constexpr std::uint16_t no_output = 0x0080;   ///< no reply seen (non-NAT)
+    static constexpr std::uint16_t no_output = 0x0080;  ///< no reply seen (non-NAT)
     static constexpr std::uint16_t inactive = 0x0100;
     static constexpr std::uint16_t no_client_port = 0x0800;
     static constexpr std::uint16_t one_packet = 0x2000;
@@ -27,6 +30,7 @@ struct ConnectionFlags {
 
 /// One connection, both directions. For V4 exactly one cache line, the only one that an
 /// established packet writes; for V6 two. Everything the timers need is inside.
+/// The timer_ members belong to ExpiryWheel and, while the entry is free, to EntryPool.
 /// Thread: its worker.
 template <class FamilyTag>
 struct alignas(64) Connection {
@@ -38,20 +42,20 @@ struct alignas(64) Connection {
     net::Port client_port;
     net::Port virtual_port;
     net::Port destination_port;
-    std::uint8_t protocol;
-    std::uint8_t state;             ///< TcpState or SCTP state
-    std::uint16_t flags;            ///< ConnectionFlags
-    std::uint16_t reply_generation; ///< low half of Configuration::routing_generation
-    DestinationId destination_id;   ///< none: cache bypass
-    AdjacencyId reply_adjacency;    ///< cached next hop towards the client
-    Ticks last_seen;
-    Ticks timeout;
-    Ticks timer_due;                ///< tick for which the wheel has it linked
-    ConnectionIndex timer_next;
-    ConnectionIndex timer_previous;
-    std::uint32_t in_packets;
-    std::uint32_t persistence_template;  ///< TemplateId.value, or none
-    std::uint32_t extension;             ///< spare: full-NAT, helpers
+    std::uint8_t protocol = 0;
+    std::uint8_t state = 0;              ///< TcpState or SCTP state
+    std::uint16_t flags = 0;             ///< ConnectionFlags
+    std::uint16_t reply_generation = 0;  ///< low half of Configuration::routing_generation
+    DestinationId destination_id;        ///< none: cache bypass
+    AdjacencyId reply_adjacency;         ///< cached next hop towards the client
+    Ticks last_seen = 0;
+    Ticks timeout = 0;
+    Ticks timer_due = 0;  ///< tick for which the wheel has it linked
+    ConnectionIndex timer_next = 0;
+    ConnectionIndex timer_previous = 0;
+    std::uint32_t in_packets = 0;
+    std::uint32_t persistence_template = TemplateId::none().value;
+    std::uint32_t extension = 0;  ///< spare: full-NAT, helpers
 
     ForwardingMethod method() const noexcept {
         return static_cast<ForwardingMethod>(flags & ConnectionFlags::forwarding_mask);

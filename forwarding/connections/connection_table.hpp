@@ -1,13 +1,17 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <memory>
-
 #include "forwarding/connections/connection.hpp"
+#include "forwarding/connections/entry_pool.hpp"
+#include "forwarding/connections/expiry_wheel.hpp"
+#include "forwarding/connections/flow_hash.hpp"
+#include "forwarding/connections/flow_index.hpp"
 #include "forwarding/identifiers.hpp"
 #include "forwarding/packet/flow.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
 
 namespace nlvs::forwarding {
 
@@ -43,32 +47,46 @@ public:
     using Entry = Connection<FamilyTag>;
     using Key = FlowKey<FamilyTag>;
 
-    /// `maximum` entries at most; throws std::bad_alloc if address space cannot be reserved.
-    ConnectionTable(std::uint32_t maximum, std::uint64_t seed, Ticks now);
+    static constexpr std::uint32_t maximum_limit = 1U << 30;
+
+    /// `maximum` (cut to maximum_limit) entries at most; throws std::bad_alloc if address space
+    /// cannot be reserved. Memory comes from `numa_node` where possible.
+    ConnectionTable(
+        std::uint32_t maximum,
+        std::uint64_t seed,
+        Ticks now,
+        int numa_node = ReservedRegion::any_node
+    );
     ConnectionTable(const ConnectionTable&) = delete;
     ConnectionTable& operator=(const ConnectionTable&) = delete;
-    ~ConnectionTable();
 
-    std::uint64_t hash_of(const Key& key) const noexcept;
-    void prefetch_bucket(std::uint64_t hash) const noexcept;
+    std::uint64_t hash_of(const Key& key) const noexcept { return hash_(key); }
+
+    void prefetch_bucket(std::uint64_t hash) const noexcept { index_.prefetch(short_hash(hash)); }
+
     /// Prefetches the first entry whose record matches the hash.
     void prefetch_entry(std::uint64_t hash) const noexcept;
     Found<FamilyTag> find(const Key& key, std::uint64_t hash) const noexcept;
+
     Found<FamilyTag> find(const Key& key) const noexcept { return find(key, hash_of(key)); }
 
-    /// A zeroed entry, not yet findable; null when full. Fill it in, then insert(), or release().
+    /// A fresh entry (ids none, everything else zero), not yet findable; null when full. Fill it
+    /// in, then insert(), or release().
     Entry* allocate() noexcept;
     void release(Entry* entry) noexcept;
     /// Makes both directions findable and arms the timer from last_seen + timeout. The caller
-    /// has checked that no connection has the request key.
+    /// has checked that no connection has the request key. Until remove() the members that the
+    /// two keys consist of stay as they are.
     void insert(Entry* entry) noexcept;
     /// Unlinks from index and wheel and frees.
     void remove(Entry* entry) noexcept;
+
     /// After `timeout` changed: relinks only if the connection must now fire earlier.
-    void reschedule(Entry* entry) noexcept;
+    void reschedule(Entry* entry) noexcept { wheel_.reschedule(*entry); }
 
     /// Advances the wheel to `now`; `expired(Entry&)` is called for each overdue entry and
     /// returns true if it may be removed, false to keep it (having set last_seen/timeout anew).
+    /// It may insert and remove other entries, but not remove its own.
     /// Handles at most `limit` entries; the rest follow on the next call.
     template <class Callback>
     void expire(Ticks now, std::uint32_t limit, Callback&& expired);
@@ -78,12 +96,166 @@ public:
     template <class Visitor>
     ConnectionIndex visit(ConnectionIndex from, std::uint32_t limit, Visitor&& visitor);
 
-    std::uint32_t size() const noexcept;
-    std::size_t memory() const noexcept;  ///< committed bytes, index and entries
+    std::uint32_t size() const noexcept { return entries_.live(); }
+
+    /// Committed bytes, index and entries. Thread: any.
+    std::size_t memory() const noexcept { return entries_.memory() + index_.memory(); }
 
     /// Commits memory so that at least `ahead` more entries fit without a system call.
     /// Thread: control (runs beside the worker).
-    void reserve(std::uint32_t ahead) noexcept;
+    void reserve(std::uint32_t ahead) noexcept {
+        entries_.reserve(ahead);
+        const std::uint64_t records = std::uint64_t{2} * entries_.live();
+        index_.reserve(records, 2 * std::min(ahead, maximum_limit));
+    }
+
+    /// For measurements.
+    const FlowIndex& index() const noexcept { return index_; }
+
+private:
+    using Pool = EntryPool<Entry, &Entry::timer_next>;
+
+    static std::uint32_t short_hash(std::uint64_t hash) noexcept {
+        return static_cast<std::uint32_t>(hash);
+    }
+
+    static bool has_key(const Entry& entry, const Key& key, Direction direction) noexcept;
+    static Key request_key(const Entry& entry) noexcept;
+    static Key reply_key(const Entry& entry) noexcept;
+
+    FlowHash<FamilyTag> hash_;
+    Pool entries_;
+    FlowIndex index_;
+    ExpiryWheel<Pool> wheel_;
+    std::uint32_t pending_ = 0;  ///< allocated, not yet inserted
 };
+
+template <class FamilyTag>
+ConnectionTable<FamilyTag>::ConnectionTable(
+    std::uint32_t maximum, std::uint64_t seed, Ticks now, int numa_node
+)
+    : hash_{seed},
+      entries_{std::min(maximum, maximum_limit), numa_node},
+      index_{
+          std::uint64_t{2} * std::min(maximum, maximum_limit), FlowIndex::step_buckets, numa_node},
+      wheel_{entries_, now} {}
+
+template <class FamilyTag>
+bool ConnectionTable<FamilyTag>::has_key(
+    const Entry& entry, const Key& key, Direction direction
+) noexcept {
+    if (key.protocol != entry.protocol) return false;
+    if (direction == Direction::request) {
+        return key.source == entry.client && key.source_port == entry.client_port &&
+               key.destination == entry.virtual_address &&
+               key.destination_port == entry.virtual_port;
+    }
+    return key == reply_key(entry);
+}
+
+template <class FamilyTag>
+auto ConnectionTable<FamilyTag>::request_key(const Entry& entry) noexcept -> Key {
+    return {
+        entry.client, entry.virtual_address, entry.client_port, entry.virtual_port, entry.protocol};
+}
+
+// Linux: ip_vs_conn.c ip_vs_conn_out_get — only masquerade answers from the real server.
+template <class FamilyTag>
+auto ConnectionTable<FamilyTag>::reply_key(const Entry& entry) noexcept -> Key {
+    const bool masquerade = entry.method() == ForwardingMethod::masquerade;
+    return {
+        masquerade ? entry.destination : entry.virtual_address,
+        entry.client,
+        masquerade ? entry.destination_port : entry.virtual_port,
+        entry.client_port,
+        entry.protocol};
+}
+
+template <class FamilyTag>
+void ConnectionTable<FamilyTag>::prefetch_entry(std::uint64_t hash) const noexcept {
+    index_.find(short_hash(hash), [this](FlowReference reference) {
+        const auto* line = reinterpret_cast<const std::byte*>(&entries_[reference.index()]);
+        __builtin_prefetch(line);
+        if constexpr (sizeof(Entry) > 64) __builtin_prefetch(line + 64);
+        return true;
+    });
+}
+
+template <class FamilyTag>
+Found<FamilyTag> ConnectionTable<FamilyTag>::find(const Key& key, std::uint64_t hash)
+    const noexcept {
+    const FlowReference reference =
+        index_.find(short_hash(hash), [this, &key](FlowReference candidate) {
+            return has_key(entries_[candidate.index()], key, candidate.direction());
+        });
+    if (reference == FlowReference{}) return {};
+    // The table is const for its structure; entries are the worker's to write.
+    Entry* entry = const_cast<Entry*>(&entries_[reference.index()]);
+    return {entry, reference.index(), reference.direction()};
+}
+
+template <class FamilyTag>
+auto ConnectionTable<FamilyTag>::allocate() noexcept -> Entry* {
+    if (!index_.can_insert(2 * (pending_ + 1))) return nullptr;
+    const ConnectionIndex index = entries_.allocate();
+    if (index == 0) return nullptr;
+    ++pending_;
+    return &entries_[index];
+}
+
+template <class FamilyTag>
+void ConnectionTable<FamilyTag>::release(Entry* entry) noexcept {
+    entries_.release(entries_.index_of(entry));
+    --pending_;
+}
+
+template <class FamilyTag>
+void ConnectionTable<FamilyTag>::insert(Entry* entry) noexcept {
+    const ConnectionIndex index = entries_.index_of(entry);
+    const std::uint32_t request = short_hash(hash_(request_key(*entry)));
+    const std::uint32_t reply = short_hash(hash_(reply_key(*entry)));
+    index_.prefetch(reply);
+    index_.insert(request, {index, Direction::request});
+    index_.insert(reply, {index, Direction::reply});
+    index_.grow();
+    wheel_.link(*entry);
+    --pending_;
+}
+
+template <class FamilyTag>
+void ConnectionTable<FamilyTag>::remove(Entry* entry) noexcept {
+    const ConnectionIndex index = entries_.index_of(entry);
+    const std::uint32_t request = short_hash(hash_(request_key(*entry)));
+    const std::uint32_t reply = short_hash(hash_(reply_key(*entry)));
+    index_.prefetch(reply);
+    index_.remove(request, {index, Direction::request});
+    index_.remove(reply, {index, Direction::reply});
+    wheel_.unlink(*entry);
+    entries_.release(index);
+}
+
+template <class FamilyTag>
+template <class Callback>
+void ConnectionTable<FamilyTag>::expire(Ticks now, std::uint32_t limit, Callback&& expired) {
+    wheel_.advance(now, limit, [this, &expired](Entry& entry) {
+        if (!expired(entry)) return false;
+        remove(&entry);
+        return true;
+    });
+}
+
+template <class FamilyTag>
+template <class Visitor>
+ConnectionIndex ConnectionTable<FamilyTag>::visit(
+    ConnectionIndex from, std::uint32_t limit, Visitor&& visitor
+) {
+    const ConnectionIndex end = entries_.used();
+    ConnectionIndex index = std::max(from, ConnectionIndex{1});
+    for (; index < end && limit > 0; ++index, --limit) {
+        const Entry& entry = entries_[index];
+        if (ExpiryWheel<Pool>::is_linked(entry)) visitor(entry);
+    }
+    return index < end ? index : no_connection;
+}
 
 }  // namespace nlvs::forwarding
