@@ -29,10 +29,11 @@ struct ServiceDestination {
 /// what the kernel's would have gone through even if it slept through several changes.
 struct ScheduleChange {
     std::uint64_t version = 0;
-    DestinationId removed;                   ///< none unless a destination left
-    DestinationId predecessor_of_removed;    ///< none: it was the first
-    std::int32_t maximum_weight = 0;         ///< wrr "mw" after the change
-    std::int32_t divisor = 1;                ///< wrr "di" after the change
+    DestinationId removed;                 ///< none unless a destination left
+    DestinationId predecessor_of_removed;  ///< none: it was the first
+    std::int32_t maximum_weight = 0;       ///< wrr "mw" after the change
+    std::int32_t divisor = 1;              ///< wrr "di" after the change
+    std::int32_t current_weight = 0;       ///< wrr "cw" of a worker that has picked nothing yet
 };
 
 /// A service as workers see it: immutable, replaced as a whole on each change to it, which costs
@@ -47,8 +48,13 @@ struct Service {
     std::uint32_t netmask = ~0U;  ///< as ipvs::ServiceSpec
     bool has_masquerade = false;  ///< some destination needs replies to meet the request's owner
     std::vector<ServiceDestination> destinations;
-    std::uint64_t version = 0;             ///< of `destinations`; grows with each change
-    std::vector<ScheduleChange> changes;   ///< oldest first, the last one has `version`
+    /// Of `destinations`; grows with each change and never repeats, not even across services, so
+    /// that a worker notices a re-used slot. Set by ScheduleBuilder, as all that follows.
+    std::uint64_t version = 0;
+    std::uint64_t bound_version = 0;  ///< the version at which the scheduler was attached
+    /// Oldest first, the last one has `version`. The first stands for everything up to its
+    /// version: a state older than it starts over or catches up as well as it can.
+    std::vector<ScheduleChange> changes;
     /// dh, sh, mh: bucket → position in `destinations`, `empty_bucket` if none.
     std::vector<std::uint32_t> buckets;
     static constexpr std::uint32_t empty_bucket = ~0U;
