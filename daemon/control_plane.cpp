@@ -1,0 +1,267 @@
+#include "daemon/control_plane.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <utility>
+
+namespace nlvs::daemon {
+namespace {
+
+using ipvs::Error;
+using ipvs::Result;
+
+/// Linux: ip_vs_ctl.c ip_vs_set_timeout — a value must fit an int of jiffies. HZ is 250 as in
+/// Debian's kernel.
+constexpr std::uint32_t kernel_hz = 250;
+constexpr std::uint32_t maximum_timeout =
+    static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max()) / kernel_hz;
+
+std::vector<const forwarding::WorkerCounters*> counters_of(const std::vector<WorkerAccess>& workers) {
+    std::vector<const forwarding::WorkerCounters*> result;
+    for (const auto& worker : workers) result.push_back(worker.counters);
+    return result;
+}
+
+}  // namespace
+
+ControlPlane::ControlPlane(
+    forwarding::Configuration& configuration, forwarding::Reclaimer& reclaimer,
+    std::vector<WorkerAccess> workers, DestinationTracker& tracker,
+    SyncDaemons::InterfaceMtu interface_mtu
+)
+    : configuration_{configuration},
+      reclaimer_{reclaimer},
+      registry_{[&tracker](const net::IpAddress& address) { return tracker.address_type(address); }},
+      publisher_{configuration, reclaimer, workers, tracker},
+      statistics_{counters_of(workers)},
+      sync_daemons_{std::move(interface_mtu)} {
+    publish_settings();
+}
+
+Result<void> ControlPlane::add_service(const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec) {
+    const auto service = registry_.add_service(key, spec);
+    if (!service) return std::unexpected{service.error()};
+    if (!publisher_.add_service(**service)) {
+        static_cast<void>(registry_.remove_service(key));
+        return std::unexpected{Error::no_memory};
+    }
+    statistics_.add_service((*service)->id);
+    return {};
+}
+
+Result<void> ControlPlane::edit_service(
+    const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec
+) {
+    const auto service = registry_.edit_service(key, spec);
+    if (!service) return std::unexpected{service.error()};
+    publisher_.edit_service(**service);
+    return {};
+}
+
+Result<void> ControlPlane::remove_service(const ipvs::ServiceKey& key) {
+    const RegisteredService* service = registry_.find(key);
+    if (service == nullptr) return std::unexpected{Error::no_such_service};
+    remove(*service);
+    destinations_gone();
+    return {};
+}
+
+void ControlPlane::remove(const RegisteredService& service) {
+    publisher_.remove_service(service);
+    for (const auto& destination : service.destinations) statistics_.detach(destination->id);
+    statistics_.remove_service(service.id);
+    const ipvs::ServiceKey key = service.key;
+    static_cast<void>(registry_.remove_service(key));
+}
+
+Result<ipvs::ServiceView> ControlPlane::find_service(const ipvs::ServiceKey& key) const {
+    const RegisteredService* service = registry_.find(key);
+    if (service == nullptr) return std::unexpected{Error::no_such_service};
+    return view(*service);
+}
+
+bool ControlPlane::has_service(const ipvs::ServiceKey& key) const {
+    return registry_.find(key) != nullptr;
+}
+
+ipvs::Cursor ControlPlane::visit_services(ipvs::Cursor from, const ServiceVisitor& visitor) const {
+    return registry_.visit_services(from, [&](const RegisteredService& service) {
+        return visitor(view(service));
+    });
+}
+
+std::uint32_t ControlPlane::count_services(ipvs::Family family) const {
+    return registry_.count(family);
+}
+
+Result<void> ControlPlane::add_destination(
+    const ipvs::ServiceKey& key, const ipvs::DestinationSpec& spec
+) {
+    RegisteredService* service = registry_.find(key);
+    if (service == nullptr) return std::unexpected{Error::no_such_service};
+    const auto added = registry_.add_destination(*service, spec);
+    if (!added) return std::unexpected{added.error()};
+    RegisteredDestination& destination = *added->destination;
+    if (!publisher_.add_destination(*service, destination)) {
+        registry_.discard_destination(*service, destination);
+        return std::unexpected{Error::no_memory};
+    }
+    statistics_.attach(destination.id, service->id, added->origin);
+    return {};
+}
+
+Result<void> ControlPlane::edit_destination(
+    const ipvs::ServiceKey& key, const ipvs::DestinationSpec& spec
+) {
+    RegisteredService* service = registry_.find(key);
+    if (service == nullptr) return std::unexpected{Error::no_such_service};
+    const RegisteredDestination* present = service->find(spec.key);
+    const ipvs::DestinationSpec before = present != nullptr ? present->spec : ipvs::DestinationSpec{};
+    const auto edited = registry_.edit_destination(*service, spec);
+    if (!edited) return std::unexpected{edited.error()};
+    publisher_.edit_destination(*service, **edited, before);
+    return {};
+}
+
+Result<void> ControlPlane::remove_destination(
+    const ipvs::ServiceKey& key, const ipvs::DestinationKey& destination
+) {
+    RegisteredService* service = registry_.find(key);
+    if (service == nullptr) return std::unexpected{Error::no_such_service};
+    RegisteredDestination* present = service->find(destination);
+    if (present == nullptr) return std::unexpected{Error::no_such_destination};
+    publisher_.disable_destination(*service, *present);
+    statistics_.detach(present->id);
+    registry_.trash_destination(*service, *present);
+    publisher_.destination_removed(*service);
+    destinations_gone();
+    return {};
+}
+
+ipvs::Cursor ControlPlane::visit_destinations(
+    const ipvs::ServiceKey& key, ipvs::Cursor from, const DestinationVisitor& visitor
+) const {
+    const RegisteredService* service = registry_.find(key);
+    if (service == nullptr) return end;
+    return service->visit_destinations(from, [&](const RegisteredDestination& destination) {
+        return visitor(view(destination));
+    });
+}
+
+/// Linux: ip_vs_ctl.c ip_vs_zero_all, ip_vs_zero_service — destinations in the trash keep theirs.
+Result<void> ControlPlane::zero(const std::optional<ipvs::ServiceKey>& key) {
+    if (key) {
+        const RegisteredService* service = registry_.find(*key);
+        if (service == nullptr) return std::unexpected{Error::no_such_service};
+        zero(*service);
+        return {};
+    }
+    registry_.visit_services(0, [this](const RegisteredService& service) {
+        zero(service);
+        return true;
+    });
+    statistics_.zero_totals();
+    return {};
+}
+
+void ControlPlane::zero(const RegisteredService& service) {
+    for (const auto& destination : service.destinations) {
+        statistics_.zero_destination(destination->id);
+    }
+    statistics_.zero_service(service.id);
+}
+
+void ControlPlane::flush() {
+    std::vector<const RegisteredService*> services;
+    services.reserve(registry_.size());
+    registry_.visit_services(0, [&services](const RegisteredService& service) {
+        services.push_back(&service);
+        return true;
+    });
+    for (const RegisteredService* service : services) remove(*service);
+    if (!services.empty()) destinations_gone();
+}
+
+Result<void> ControlPlane::set_timeouts(const ipvs::Timeouts& timeouts) {
+    for (const std::uint32_t value : {timeouts.tcp, timeouts.tcp_fin, timeouts.udp}) {
+        if (value > maximum_timeout) return std::unexpected{Error::invalid_argument};
+    }
+    if (timeouts.tcp != 0) timeouts_.tcp = timeouts.tcp;
+    if (timeouts.tcp_fin != 0) timeouts_.tcp_fin = timeouts.tcp_fin;
+    if (timeouts.udp != 0) timeouts_.udp = timeouts.udp;
+    publish_settings();
+    return {};
+}
+
+/// Linux: ip_vs_ctl.c ip_vs_genl_new_daemon, then ip_vs_sync.c start_sync_thread.
+Result<void> ControlPlane::start_daemon(const ipvs::SyncDaemonConfig& config) {
+    if (!config.group.is_any() && !SyncDaemons::is_group(config.group)) {
+        return std::unexpected{Error::invalid_argument};
+    }
+    if (registry_.has_mixed_families()) return std::unexpected{Error::invalid_argument};
+    auto started = sync_daemons_.start(config);
+    registry_.set_mixed_families_allowed(!sync_daemons_.running());
+    return started;
+}
+
+Result<void> ControlPlane::stop_daemon(std::uint32_t state) {
+    auto stopped = sync_daemons_.stop(state);
+    registry_.set_mixed_families_allowed(!sync_daemons_.running());
+    return stopped;
+}
+
+std::vector<ipvs::SyncDaemonConfig> ControlPlane::daemons() const { return sync_daemons_.list(); }
+
+void ControlPlane::set_sysctls(const ipvs::Sysctls& sysctls) {
+    sysctls_ = sysctls;
+    publish_settings();
+}
+
+std::chrono::milliseconds ControlPlane::tick_statistics() {
+    // Linux: ip_vs_est.c estimation_timer — snapshots and rates freeze.
+    if (sysctls_.run_estimation == 0) return StatisticsReader::period;
+    return statistics_.tick();
+}
+
+void ControlPlane::scan_trash(DestinationTrash::Clock::time_point now) {
+    registry_.trash().scan(
+        now,
+        [this](const RegisteredDestination& destination) {
+            return publisher_.is_referenced(destination.id);
+        },
+        [this](const RegisteredDestination& destination) {
+            publisher_.release_destination(destination.id);
+        }
+    );
+}
+
+ipvs::ServiceView ControlPlane::view(const RegisteredService& service) const {
+    return {
+        service.key, service.spec, static_cast<std::uint32_t>(service.destinations.size()),
+        statistics_.service(service.id)
+    };
+}
+
+ipvs::DestinationView ControlPlane::view(const RegisteredDestination& destination) const {
+    const auto& totals = publisher_.totals(destination.id);
+    const std::uint32_t active = totals.active.load(std::memory_order_relaxed);
+    const std::uint32_t all = totals.connections.load(std::memory_order_relaxed);
+    return {
+        destination.spec, active, all > active ? all - active : 0,
+        totals.persistent.load(std::memory_order_relaxed), statistics_.destination(destination.id)
+    };
+}
+
+void ControlPlane::destinations_gone() {
+    if (sysctls_.expire_nodest_conn != 0 && expire_connections_) expire_connections_();
+}
+
+void ControlPlane::publish_settings() {
+    auto settings = std::make_unique<forwarding::Settings>(
+        forwarding::make_settings(timeouts_, sysctls_)
+    );
+    configuration_.settings.publish(std::move(settings), reclaimer_);
+}
+
+}  // namespace nlvs::daemon

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "compat/ipvs/control.hpp"
+#include "daemon/destination_tracker.hpp"
+#include "daemon/publisher.hpp"
+#include "daemon/service_registry.hpp"
+#include "daemon/statistics_reader.hpp"
+#include "daemon/sync_daemons.hpp"
+#include "daemon/worker_access.hpp"
+#include "forwarding/config/configuration.hpp"
+
+namespace nlvs::daemon {
+
+/// IPVS: the verbs, on top of the registry (what is configured), the publisher (what workers
+/// see) and the statistics. No I/O and no timers: whoever owns it calls the periodic verbs.
+/// Thread: control.
+class ControlPlane final : public ipvs::Control {
+public:
+    /// `workers` may be empty: everything but packets works. `tracker` outlives the control plane.
+    ControlPlane(
+        forwarding::Configuration& configuration, forwarding::Reclaimer& reclaimer,
+        std::vector<WorkerAccess> workers, DestinationTracker& tracker,
+        SyncDaemons::InterfaceMtu interface_mtu = kernel_interface_mtu
+    );
+
+    ipvs::Result<void> add_service(
+        const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec
+    ) override;
+    ipvs::Result<void> edit_service(
+        const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec
+    ) override;
+    ipvs::Result<void> remove_service(const ipvs::ServiceKey& key) override;
+    ipvs::Result<ipvs::ServiceView> find_service(const ipvs::ServiceKey& key) const override;
+    bool has_service(const ipvs::ServiceKey& key) const override;
+    ipvs::Cursor visit_services(ipvs::Cursor from, const ServiceVisitor& visitor) const override;
+    std::uint32_t count_services(ipvs::Family family) const override;
+
+    ipvs::Result<void> add_destination(
+        const ipvs::ServiceKey& key, const ipvs::DestinationSpec& spec
+    ) override;
+    ipvs::Result<void> edit_destination(
+        const ipvs::ServiceKey& key, const ipvs::DestinationSpec& spec
+    ) override;
+    ipvs::Result<void> remove_destination(
+        const ipvs::ServiceKey& key, const ipvs::DestinationKey& destination
+    ) override;
+    ipvs::Cursor visit_destinations(
+        const ipvs::ServiceKey& key, ipvs::Cursor from, const DestinationVisitor& visitor
+    ) const override;
+
+    ipvs::Result<void> zero(const std::optional<ipvs::ServiceKey>& key) override;
+    void flush() override;
+
+    ipvs::Timeouts timeouts() const override { return timeouts_; }
+    ipvs::Result<void> set_timeouts(const ipvs::Timeouts& timeouts) override;
+
+    ipvs::Result<void> start_daemon(const ipvs::SyncDaemonConfig& config) override;
+    ipvs::Result<void> stop_daemon(std::uint32_t state) override;
+    std::vector<ipvs::SyncDaemonConfig> daemons() const override;
+
+    ipvs::Information information() const override { return {}; }
+    ipvs::Statistics totals() const override { return statistics_.totals(); }
+
+    const ipvs::Sysctls& sysctls() const noexcept { return sysctls_; }
+    /// Already validated; visible to workers on return.
+    void set_sysctls(const ipvs::Sysctls& sysctls);
+
+    const StatisticsReader& statistics() const noexcept { return statistics_; }
+
+    /// A step of the statistics; returns when to take the next one.
+    std::chrono::milliseconds tick_statistics();
+    /// Frees deleted destinations that nobody uses any more; every DestinationTrash::scan_period.
+    void scan_trash(DestinationTrash::Clock::time_point now);
+
+    /// Called after destinations went away while sysctl expire_nodest_conn is set.
+    void set_expire_connections(std::function<void()> action) {
+        expire_connections_ = std::move(action);
+    }
+
+private:
+    ipvs::ServiceView view(const RegisteredService& service) const;
+    ipvs::DestinationView view(const RegisteredDestination& destination) const;
+    void remove(const RegisteredService& service);
+    void zero(const RegisteredService& service);
+    void destinations_gone();
+    void publish_settings();
+
+    forwarding::Configuration& configuration_;
+    forwarding::Reclaimer& reclaimer_;
+    ServiceRegistry registry_;
+    Publisher publisher_;
+    StatisticsReader statistics_;
+    SyncDaemons sync_daemons_;
+    ipvs::Timeouts timeouts_;
+    ipvs::Sysctls sysctls_;
+    std::function<void()> expire_connections_;
+};
+
+}  // namespace nlvs::daemon

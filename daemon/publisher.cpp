@@ -1,0 +1,264 @@
+#include "daemon/publisher.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <ranges>
+#include <span>
+#include <utility>
+
+#include "compat/net/ip_protocol.hpp"
+#include "forwarding/schedulers/scheduler.hpp"
+
+namespace nlvs::daemon {
+namespace {
+
+using forwarding::DestinationId;
+using forwarding::DestinationSlot;
+using forwarding::ServiceId;
+
+constexpr std::uint32_t slot_capacity = forwarding::DestinationTable::capacity;
+constexpr net::Port ftp_port{std::uint16_t{21}};
+
+forwarding::Ticks to_ticks(std::uint32_t seconds) noexcept {
+    constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max();
+    const std::uint64_t ticks = std::uint64_t{seconds} * forwarding::ticks_per_second;
+    return static_cast<forwarding::Ticks>(std::min(ticks, most));
+}
+
+forwarding::ForwardingMethod method_of(const ipvs::DestinationSpec& spec) noexcept {
+    return static_cast<forwarding::ForwardingMethod>(spec.forwarding);
+}
+
+/// Under which keys replies of a masquerade destination are recognised. A firewall mark covers
+/// all protocols; a destination port of 0 keeps the packet's own and is entered as 0.
+struct RealServerKeys {
+    std::array<forwarding::RealServerKey, 3> keys;
+    std::size_t count = 0;
+
+    auto begin() const noexcept { return keys.begin(); }
+    auto end() const noexcept { return keys.begin() + static_cast<std::ptrdiff_t>(count); }
+};
+
+RealServerKeys real_server_keys(
+    const ipvs::ServiceKey& service, const ipvs::DestinationSpec& spec
+) {
+    RealServerKeys result;
+    const auto add = [&](std::uint8_t protocol, net::Port port) {
+        result.keys[result.count++] = {protocol, spec.key.address, port};
+    };
+    if (const auto* endpoint = std::get_if<ipvs::EndpointKey>(&service)) {
+        const net::Port port = spec.key.port.is_any() ? endpoint->port : spec.key.port;
+        add(static_cast<std::uint8_t>(endpoint->protocol), port);
+        return result;
+    }
+    for (const auto protocol : {net::IpProtocol::tcp, net::IpProtocol::udp, net::IpProtocol::sctp}) {
+        add(static_cast<std::uint8_t>(protocol), spec.key.port);
+    }
+    return result;
+}
+
+}  // namespace
+
+Publisher::Publisher(
+    forwarding::Configuration& configuration, forwarding::Reclaimer& reclaimer,
+    std::vector<WorkerAccess> workers, DestinationTracker& tracker
+)
+    : configuration_{configuration},
+      reclaimer_{reclaimer},
+      workers_{std::move(workers)},
+      tracker_{tracker},
+      destination_slots_{slot_capacity},
+      service_slots_{slot_capacity} {}
+
+bool Publisher::add_service(RegisteredService& service) {
+    const auto id = service_slots_.allocate();
+    if (!id) return false;
+    for (const auto& worker : workers_) worker.schedulers->ensure(id->value);
+    service.id = *id;
+    auto node = make_node(service);
+    schedules_.bind(*node);
+    configuration_.services.insert(std::move(node), reclaimer_);
+    count_special(service.key, +1);
+    return true;
+}
+
+void Publisher::edit_service(const RegisteredService& service) {
+    const forwarding::Service& previous = *configuration_.services.find(service.key);
+    auto node = make_node(service);
+    if (node->scheduler == previous.scheduler) {
+        schedules_.service_edited(*node, previous);
+    } else {
+        schedules_.bind(*node);
+    }
+    configuration_.services.insert(std::move(node), reclaimer_);
+}
+
+void Publisher::remove_service(const RegisteredService& service) {
+    count_special(service.key, -1);
+    configuration_.services.remove(service.key, reclaimer_);
+    for (const auto& destination : service.destinations) disable_destination(service, *destination);
+    reclaimer_.retire([this, id = service.id] { service_slots_.release(id); });
+}
+
+bool Publisher::add_destination(
+    const RegisteredService& service, RegisteredDestination& destination
+) {
+    const bool is_new = destination.id.is_none();
+    if (is_new) {
+        const auto id = destination_slots_.allocate();
+        if (!id) return false;
+        configuration_.destinations.ensure(id->value);
+        for (const auto& worker : workers_) worker.counters->destinations.ensure(id->value);
+        destination.id = *id;
+    }
+    DestinationSlot& slot = configuration_.destinations[destination.id.value];
+    if (is_new) {
+        slot.address = destination.spec.key.address;
+        slot.port = destination.spec.key.port;
+    }
+    store_limits(destination);
+    track(destination);
+    add_real_server(service, destination.spec);
+    slot.available.store(true, std::memory_order_relaxed);
+    const forwarding::Service& previous = *configuration_.services.find(service.key);
+    auto node = make_node(service);
+    schedules_.destination_changed(*node, previous);
+    configuration_.services.insert(std::move(node), reclaimer_);
+    return true;
+}
+
+void Publisher::edit_destination(
+    const RegisteredService& service, const RegisteredDestination& destination,
+    const ipvs::DestinationSpec& before
+) {
+    // The new key is entered before the old one leaves, so that an unchanged one stays known.
+    add_real_server(service, destination.spec);
+    remove_real_server(service, before);
+    store_limits(destination);
+    if (before.forwarding != destination.spec.forwarding ||
+        before.tunnel != destination.spec.tunnel) {
+        track(destination);
+    }
+    const forwarding::Service& previous = *configuration_.services.find(service.key);
+    auto node = make_node(service);
+    schedules_.destination_changed(*node, previous);
+    configuration_.services.insert(std::move(node), reclaimer_);
+}
+
+void Publisher::disable_destination(
+    const RegisteredService& service, const RegisteredDestination& destination
+) {
+    DestinationSlot& slot = configuration_.destinations[destination.id.value];
+    slot.available.store(false, std::memory_order_relaxed);
+    remove_real_server(service, destination.spec);
+    tracker_.untrack(destination.id);
+}
+
+void Publisher::destination_removed(const RegisteredService& service) {
+    const forwarding::Service& previous = *configuration_.services.find(service.key);
+    auto node = make_node(service);
+    schedules_.destination_removed(*node, previous);
+    configuration_.services.insert(std::move(node), reclaimer_);
+}
+
+bool Publisher::is_referenced(DestinationId id) const noexcept {
+    const auto& slot = totals(id);
+    return slot.connections.load(std::memory_order_relaxed) != 0 ||
+           slot.persistent.load(std::memory_order_relaxed) != 0;
+}
+
+void Publisher::release_destination(DestinationId id) {
+    reclaimer_.retire([this, id] { destination_slots_.release(id); });
+}
+
+std::unique_ptr<forwarding::Service> Publisher::make_node(const RegisteredService& service) {
+    auto node = std::make_unique<forwarding::Service>();
+    node->id = service.id;
+    node->key = service.key;
+    node->scheduler = forwarding::parse_scheduler(service.spec.scheduler)
+                          .value_or(forwarding::SchedulerKind::none);
+    node->flags = service.spec.flags;
+    node->persistence_timeout = to_ticks(service.spec.timeout);
+    node->netmask = service.spec.netmask;
+    node->destinations.reserve(service.destinations.size());
+    for (const auto& destination : service.destinations | std::views::reverse) {
+        const ipvs::DestinationSpec& spec = destination->spec;
+        const auto method = method_of(spec);
+        node->has_masquerade |= method == forwarding::ForwardingMethod::masquerade;
+        node->destinations.push_back({
+            destination->id, &configuration_.destinations[destination->id.value], spec.key.address,
+            spec.key.port, method, spec.weight, destination->last_weight
+        });
+    }
+    return node;
+}
+
+void Publisher::store_limits(const RegisteredDestination& destination) noexcept {
+    DestinationSlot& slot = configuration_.destinations[destination.id.value];
+    const ipvs::DestinationSpec& spec = destination.spec;
+    slot.weight.store(spec.weight, std::memory_order_relaxed);
+    auto& totals = slot.totals;
+    // Linux: ip_vs_ctl.c __ip_vs_update_dest — only changed thresholds are looked at again.
+    if (totals.upper_threshold.load(std::memory_order_relaxed) == spec.upper_threshold &&
+        totals.lower_threshold.load(std::memory_order_relaxed) == spec.lower_threshold) {
+        return;
+    }
+    totals.upper_threshold.store(spec.upper_threshold, std::memory_order_relaxed);
+    totals.lower_threshold.store(spec.lower_threshold, std::memory_order_relaxed);
+    totals.reevaluate();
+}
+
+void Publisher::track(const RegisteredDestination& destination) {
+    const ipvs::DestinationSpec& spec = destination.spec;
+    tracker_.track(
+        destination.id, configuration_.destinations[destination.id.value], spec.key.address,
+        method_of(spec), spec.tunnel
+    );
+}
+
+void Publisher::add_real_server(
+    const RegisteredService& service, const ipvs::DestinationSpec& spec
+) {
+    if (method_of(spec) != forwarding::ForwardingMethod::masquerade) return;
+    for (const auto& key : real_server_keys(service.key, spec)) {
+        const auto* present = configuration_.real_servers.find(key);
+        const std::uint32_t services = present != nullptr ? present->services : 0;
+        configuration_.real_servers.insert(
+            std::make_unique<forwarding::RealServer>(key, services + 1), reclaimer_
+        );
+    }
+}
+
+void Publisher::remove_real_server(
+    const RegisteredService& service, const ipvs::DestinationSpec& spec
+) {
+    if (method_of(spec) != forwarding::ForwardingMethod::masquerade) return;
+    for (const auto& key : real_server_keys(service.key, spec)) {
+        const auto* present = configuration_.real_servers.find(key);
+        if (present == nullptr) continue;
+        if (present->services == 1) {
+            configuration_.real_servers.remove(key, reclaimer_);
+        } else {
+            configuration_.real_servers.insert(
+                std::make_unique<forwarding::RealServer>(key, present->services - 1), reclaimer_
+            );
+        }
+    }
+}
+
+void Publisher::count_special(const ipvs::ServiceKey& key, int direction) noexcept {
+    const auto add = [direction](std::atomic<std::uint32_t>& counter) {
+        counter.fetch_add(static_cast<std::uint32_t>(direction), std::memory_order_relaxed);
+    };
+    const bool v4 = ipvs::family_of(key) == net::Family::inet;
+    add(v4 ? configuration_.services_v4 : configuration_.services_v6);
+    if (const auto* endpoint = std::get_if<ipvs::EndpointKey>(&key)) {
+        if (endpoint->port.is_any()) add(configuration_.any_port_services);
+        if (endpoint->port == ftp_port) add(configuration_.ftp_services);
+    } else {
+        add(configuration_.firewall_mark_services);
+    }
+}
+
+}  // namespace nlvs::daemon
