@@ -1,0 +1,93 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <initializer_list>
+#include <optional>
+
+#include "compat/netlink/attribute.hpp"
+
+namespace nlvs::netlink {
+
+/// What an attribute must look like, by the kernel's liberal rules: integers may be longer than
+/// needed (the first bytes count), unknown attributes and trailing bytes are ignored.
+enum class Kind : std::uint8_t {
+    ignored,  ///< known, never checked
+    u8,
+    u16,
+    u32,
+    string,  ///< NUL-terminated, at most `size` characters
+    binary,  ///< at most `size` bytes
+    fixed,   ///< at least `size` bytes
+    nested,  ///< empty, or room for one attribute header
+};
+
+struct AttributeRule {
+    std::uint16_t id;
+    Kind kind;
+    std::uint16_t size = 0;
+};
+
+/// Why a payload was refused: the kernel's EINVAL and ERANGE.
+enum class Malformed : std::uint8_t { invalid, out_of_range };
+
+/// Checks one payload. Linux: lib/nlattr.c validate_nla with NL_VALIDATE_LIBERAL.
+std::optional<Malformed> check(const AttributeRule& rule, Bytes payload) noexcept;
+
+/// The attributes up to number `max`, as one table that reads like the kernel's nla_policy.
+template <std::size_t max>
+class Policy {
+public:
+    constexpr Policy(std::initializer_list<AttributeRule> rules) {
+        for (std::uint16_t id = 0; id <= max; ++id) rules_[id] = {id, Kind::ignored};
+        for (const AttributeRule& rule : rules) rules_.at(rule.id) = rule;
+    }
+
+    constexpr const AttributeRule& operator[](std::size_t id) const noexcept { return rules_[id]; }
+
+private:
+    std::array<AttributeRule, max + 1> rules_{};
+};
+
+/// The attributes of one nest by number. Of several with one number the last counts.
+template <std::size_t max>
+class Attributes {
+public:
+    /// Every attribute with a known number is checked, duplicates too.
+    static std::expected<Attributes, Malformed> parse(
+        Bytes bytes, const Policy<max>& policy
+    ) noexcept {
+        Attributes result;
+        while (const auto attribute = take_attribute(bytes)) {
+            const std::size_t id = attribute->type();
+            if (id == 0 || id > max) continue;
+            if (const auto bad = check(policy[id], attribute->payload())) {
+                return std::unexpected{*bad};
+            }
+            result.found_[id] = attribute;
+        }
+        return result;
+    }
+
+    const std::optional<AttributeView>& operator[](std::size_t id) const noexcept {
+        return found_[id];
+    }
+
+    bool has(std::initializer_list<std::size_t> ids) const noexcept {
+        return std::ranges::all_of(ids, [this](std::size_t id) { return found_[id].has_value(); });
+    }
+
+    /// The value of attribute `id`, or `absent`.
+    template <class T>
+    T value_or(std::size_t id, T absent) const noexcept {
+        return found_[id] ? found_[id]->template value<T>() : absent;
+    }
+
+private:
+    std::array<std::optional<AttributeView>, max + 1> found_;
+};
+
+}  // namespace nlvs::netlink

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "compat/ipvs/control.hpp"
+#include "compat/ipvs_genl/reply.hpp"
+#include "netlink-shim/endpoint/message_handler.hpp"
+
+namespace nlvs::shim {
+
+// The three dumps of the IPVS family. Each keeps a cursor and what it lists, nothing else.
+// Thread: control.
+
+class ServiceDump final : public Dump {
+public:
+    ServiceDump(const ipvs::Control& control, const ipvs_genl::ReplyContext& context) noexcept
+        : control_{control},
+          context_{context} {}
+
+    Datagram next(std::size_t size) override;
+    Datagram done() override { return netlink::make_done(context_.to); }
+
+private:
+    const ipvs::Control& control_;
+    ipvs_genl::ReplyContext context_;
+    ipvs::Cursor cursor_ = 0;
+};
+
+/// Without a key the listing is empty: GET_DEST never fails once it is under way.
+/// Linux: ip_vs_ctl.c ip_vs_genl_dump_dests.
+class DestinationDump final : public Dump {
+public:
+    DestinationDump(
+        const ipvs::Control& control,
+        const ipvs_genl::ReplyContext& context,
+        std::optional<ipvs::ServiceKey> service
+    )
+        : control_{control},
+          context_{context},
+          service_{std::move(service)} {}
+
+    Datagram next(std::size_t size) override;
+    Datagram done() override { return netlink::make_done(context_.to); }
+
+private:
+    const ipvs::Control& control_;
+    ipvs_genl::ReplyContext context_;
+    std::optional<ipvs::ServiceKey> service_;
+    ipvs::Cursor cursor_ = 0;
+};
+
+class DaemonDump final : public Dump {
+public:
+    DaemonDump(const ipvs::Control& control, const ipvs_genl::ReplyContext& context) noexcept
+        : control_{control},
+          context_{context} {}
+
+    Datagram next(std::size_t size) override;
+    Datagram done() override { return netlink::make_done(context_.to); }
+
+private:
+    const ipvs::Control& control_;
+    ipvs_genl::ReplyContext context_;
+    std::size_t shown_ = 0;
+};
+
+}  // namespace nlvs::shim
