@@ -10,6 +10,8 @@
 
 namespace nlvs::forwarding {
 
+/// The SCTP state machine of IPVS. Linux: ip_vs_proto_sctp.c sctp_states, set_sctp_state.
+
 /// Linux: IP_VS_SCTP_S_*; the numbers are visible in the sync protocol.
 enum class SctpState : std::uint8_t {
     none = 0,
@@ -28,20 +30,17 @@ enum class SctpState : std::uint8_t {
     closed = 13,
 };
 
-/// The SCTP state machine of IPVS. Linux: ip_vs_proto_sctp.c sctp_states, set_sctp_state.
-namespace sctp {
-
-inline constexpr std::size_t state_count = 14;
+inline constexpr std::size_t sctp_state_count = 14;
 
 /// Chunk types (RFC 9260 section 3.2) that move the state machine.
-struct Chunk {
+struct SctpChunk {
     static constexpr std::uint8_t init = 1, init_ack = 2, abort = 6, shutdown = 7, shutdown_ack = 8,
                                   error = 9, cookie_echo = 10, cookie_ack = 11,
                                   shutdown_complete = 14;
 };
 
 /// What a packet says; every other chunk type counts as data.
-enum class Event : std::uint8_t {
+enum class SctpEvent : std::uint8_t {
     data,
     init,
     init_ack,
@@ -54,42 +53,46 @@ enum class Event : std::uint8_t {
     abort,
 };
 
-inline constexpr std::size_t event_count = 10;
+inline constexpr std::size_t sctp_event_count = 10;
 
-/// The first chunk decides, except that an ABORT bundled behind COOKIE ECHO or COOKIE ACK wins.
-/// `second` is the type of the chunk after the first, where the packet has one.
-constexpr Event event_of(
-    std::uint8_t first, std::optional<std::uint8_t> second = std::nullopt
+/// The type of the chunk that decides: the first, except that an ABORT bundled behind COOKIE
+/// ECHO or COOKIE ACK wins. `second` is the chunk after the first, where the packet has one.
+constexpr std::uint8_t deciding_sctp_chunk(
+    std::uint8_t first, std::optional<std::uint8_t> second
 ) noexcept {
-    const bool cookie = first == Chunk::cookie_echo || first == Chunk::cookie_ack;
-    switch (cookie && second == Chunk::abort ? Chunk::abort : first) {
-        case Chunk::init:
-            return Event::init;
-        case Chunk::init_ack:
-            return Event::init_ack;
-        case Chunk::abort:
-            return Event::abort;
-        case Chunk::shutdown:
-            return Event::shutdown;
-        case Chunk::shutdown_ack:
-            return Event::shutdown_ack;
-        case Chunk::error:
-            return Event::error;
-        case Chunk::cookie_echo:
-            return Event::cookie_echo;
-        case Chunk::cookie_ack:
-            return Event::cookie_ack;
-        case Chunk::shutdown_complete:
-            return Event::shutdown_complete;
+    const bool cookie = first == SctpChunk::cookie_echo || first == SctpChunk::cookie_ack;
+    return cookie && second == SctpChunk::abort ? SctpChunk::abort : first;
+}
+
+constexpr SctpEvent sctp_event(std::uint8_t chunk_type) noexcept {
+    switch (chunk_type) {
+        case SctpChunk::init:
+            return SctpEvent::init;
+        case SctpChunk::init_ack:
+            return SctpEvent::init_ack;
+        case SctpChunk::abort:
+            return SctpEvent::abort;
+        case SctpChunk::shutdown:
+            return SctpEvent::shutdown;
+        case SctpChunk::shutdown_ack:
+            return SctpEvent::shutdown_ack;
+        case SctpChunk::error:
+            return SctpEvent::error;
+        case SctpChunk::cookie_echo:
+            return SctpEvent::cookie_echo;
+        case SctpChunk::cookie_ack:
+            return SctpEvent::cookie_ack;
+        case SctpChunk::shutdown_complete:
+            return SctpEvent::shutdown_complete;
         default:
-            return Event::data;
+            return SctpEvent::data;
     }
 }
 
-using Row = std::array<SctpState, state_count>;
-using Table = std::array<Row, event_count>;
+using SctpRow = std::array<SctpState, sctp_state_count>;
+using SctpTable = std::array<SctpRow, sctp_event_count>;
 
-namespace detail {
+namespace sctp_table {
 
 // Two letters keep a table on one screen. Columns and cells in the order of SctpState.
 inline constexpr SctpState I1 = SctpState::init1, IN = SctpState::init, CS = SctpState::cookie_sent,
@@ -100,7 +103,7 @@ inline constexpr SctpState I1 = SctpState::init1, IN = SctpState::init, CS = Sct
                            RJ = SctpState::rejected, CL = SctpState::closed;
 
 // clang-format off
-inline constexpr std::array<Table, 3> tables = {{
+inline constexpr std::array<SctpTable, 3> tables = {{
     // NO  I1  IN  CS  CR  CW  CO  CE  ES  SS  SR  SA  RJ  CL
     {{  // input
         {ES, I1, IN, CS, CR, CW, CO, CE, ES, SS, SR, SA, RJ, CL},  // DATA
@@ -141,16 +144,18 @@ inline constexpr std::array<Table, 3> tables = {{
 }};
 // clang-format on
 
-static_assert(std::to_underlying(SctpState::closed) + 1 == state_count);
+static_assert(std::to_underlying(SctpState::closed) + 1 == sctp_state_count);
 
-}  // namespace detail
+}  // namespace sctp_table
 
-/// The state after a packet. `no_output` tells whether no reply had been seen before it.
-constexpr SctpState advance(
-    SctpState state, Event event, Direction direction, bool no_output
+/// The state after a packet whose deciding chunk is of `chunk_type`. `no_output` tells whether no
+/// reply had been seen before it. States as in Connection::state.
+constexpr std::uint8_t advance_sctp(
+    std::uint8_t state, std::uint8_t chunk_type, Direction direction, bool no_output
 ) noexcept {
     const std::size_t view = direction == Direction::reply ? 1 : no_output ? 2 : 0;
-    return detail::tables[view][std::to_underlying(event)][std::to_underlying(state)];
+    const std::size_t event = std::to_underlying(sctp_event(chunk_type));
+    return std::to_underlying(sctp_table::tables[view][event][state]);
 }
 
 constexpr bool is_active(SctpState state) noexcept {
@@ -158,11 +163,10 @@ constexpr bool is_active(SctpState state) noexcept {
 }
 
 /// Linux: ip_vs_proto_sctp.c sctp_timeouts; SET_CONFIG does not change them.
-constexpr Ticks timeout(SctpState state) noexcept {
-    constexpr std::array<std::uint16_t, state_count> seconds = {
+constexpr Ticks sctp_timeout(SctpState state) noexcept {
+    constexpr std::array<std::uint16_t, sctp_state_count> seconds = {
         2, 4, 61, 61, 61, 61, 61, 61, 900, 61, 61, 61, 4, 61};
     return seconds[std::to_underlying(state)] * ticks_per_second;
 }
 
-}  // namespace sctp
 }  // namespace nlvs::forwarding

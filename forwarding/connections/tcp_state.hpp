@@ -16,36 +16,35 @@ using ipvs::TcpState;
 /// The TCP state machine of IPVS, which watches one or both directions of a connection and
 /// decides no more than how long to remember it and whether it counts as active.
 /// Linux: ip_vs_proto_tcp.c tcp_states, tcp_states_dos, set_tcp_state.
-namespace tcp {
 
-inline constexpr std::size_t state_count = 11;
+inline constexpr std::size_t tcp_state_count = 11;
 
 /// What a packet says, in the order of precedence. SYN with ACK is a SYN.
-enum class Event : std::uint8_t { syn, fin, ack, rst, none };
+enum class TcpEvent : std::uint8_t { syn, fin, ack, rst, none };
 
-inline constexpr std::size_t event_count = 5;
+inline constexpr std::size_t tcp_event_count = 5;
 
-constexpr Event event_of(std::uint8_t flags) noexcept {
-    if ((flags & 0x04) != 0) return Event::rst;
-    if ((flags & 0x02) != 0) return Event::syn;
-    if ((flags & 0x01) != 0) return Event::fin;
-    if ((flags & 0x10) != 0) return Event::ack;
-    return Event::none;
+constexpr TcpEvent tcp_event(std::uint8_t flags) noexcept {
+    if ((flags & 0x04) != 0) return TcpEvent::rst;
+    if ((flags & 0x02) != 0) return TcpEvent::syn;
+    if ((flags & 0x01) != 0) return TcpEvent::fin;
+    if ((flags & 0x10) != 0) return TcpEvent::ack;
+    return TcpEvent::none;
 }
 
 /// Which packets the director sees decides which table applies. input_only: from the client,
 /// while no reply was ever seen (direct routing, tunnels).
-enum class View : std::uint8_t { input, output, input_only };
+enum class TcpView : std::uint8_t { input, output, input_only };
 
-constexpr View view_of(Direction direction, bool no_output) noexcept {
-    if (direction == Direction::reply) return View::output;
-    return no_output ? View::input_only : View::input;
+constexpr TcpView tcp_view(Direction direction, bool no_output) noexcept {
+    if (direction == Direction::reply) return TcpView::output;
+    return no_output ? TcpView::input_only : TcpView::input;
 }
 
-using Row = std::array<TcpState, state_count>;
-using Table = std::array<Row, event_count>;
+using TcpRow = std::array<TcpState, tcp_state_count>;
+using TcpTable = std::array<TcpRow, tcp_event_count>;
 
-namespace detail {
+namespace tcp_table {
 
 // Two letters keep a table on one screen. Columns and cells in the order of TcpState.
 inline constexpr TcpState NO = TcpState::none, ES = TcpState::established, SS = TcpState::syn_sent,
@@ -55,7 +54,7 @@ inline constexpr TcpState NO = TcpState::none, ES = TcpState::established, SS = 
 
 // clang-format off
 /// Normal, then secure_tcp; three views each.
-inline constexpr std::array<Table, 6> tables = {{
+inline constexpr std::array<TcpTable, 6> tables = {{
     // NO  ES  SS  SR  FW  TW  CL  CW  LA  LI  SA
     {{  // normal, input
         {SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR},  // SYN
@@ -102,19 +101,20 @@ inline constexpr std::array<Table, 6> tables = {{
 }};
 // clang-format on
 
-static_assert(std::to_underlying(TcpState::synack) + 1 == state_count);
-static_assert(NO == TcpState::none);
+static_assert(std::to_underlying(TcpState::synack) + 1 == tcp_state_count);
+static_assert(std::to_underlying(NO) == 0);
 
-}  // namespace detail
+}  // namespace tcp_table
 
 /// The state after a packet with `flags` (TCP header byte 13). `no_output` tells whether no
 /// reply had been seen before it; `secure` selects the stricter tables of secure_tcp.
-constexpr TcpState advance(
+constexpr TcpState advance_tcp(
     TcpState state, std::uint8_t flags, Direction direction, bool no_output, bool secure
 ) noexcept {
     const std::size_t table =
-        (secure ? 3U : 0U) + std::to_underlying(view_of(direction, no_output));
-    return detail::tables[table][std::to_underlying(event_of(flags))][std::to_underlying(state)];
+        (secure ? 3U : 0U) + std::to_underlying(tcp_view(direction, no_output));
+    return tcp_table::tables[table][std::to_underlying(tcp_event(flags))]
+                            [std::to_underlying(state)];
 }
 
 /// Linux: ip_vs_proto_tcp.c tcp_state_active_table.
@@ -125,13 +125,12 @@ constexpr bool is_active(TcpState state) noexcept {
 
 /// How long a connection in `state` is remembered after its last packet.
 /// Linux: ip_vs_proto_tcp.c tcp_timeouts; SET_CONFIG changes two of them.
-constexpr Ticks timeout(TcpState state, const ipvs::Timeouts& timeouts) noexcept {
-    constexpr std::array<std::uint16_t, state_count> seconds = {
+constexpr Ticks tcp_timeout(TcpState state, const ipvs::Timeouts& timeouts) noexcept {
+    constexpr std::array<std::uint16_t, tcp_state_count> seconds = {
         2, 0, 120, 60, 0, 120, 10, 60, 30, 120, 120};
     if (state == TcpState::established) return timeouts.tcp * ticks_per_second;
     if (state == TcpState::fin_wait) return timeouts.tcp_fin * ticks_per_second;
     return seconds[std::to_underlying(state)] * ticks_per_second;
 }
 
-}  // namespace tcp
 }  // namespace nlvs::forwarding
