@@ -198,6 +198,9 @@ void Publisher::store_limits(const RegisteredDestination& destination) noexcept 
     DestinationSlot& slot = configuration_.destinations[destination.id.value];
     const ipvs::DestinationSpec& spec = destination.spec;
     slot.weight.store(spec.weight, std::memory_order_relaxed);
+    slot.method.store(
+        static_cast<ipvs::ForwardingMethod>(spec.forwarding), std::memory_order_relaxed
+    );
     auto& totals = slot.totals;
     // Linux: ip_vs_ctl.c __ip_vs_update_dest — only changed thresholds are looked at again.
     if (totals.upper_threshold.load(std::memory_order_relaxed) == spec.upper_threshold &&

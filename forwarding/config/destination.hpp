@@ -28,8 +28,8 @@ struct TunnelHeader {
 /// What workers need of a destination on every packet, and the totals they share when a
 /// connection opens, changes activity or closes.
 ///
-/// First cache line: written by control, read by workers. `address`, `port` and `method` change
-/// only while the slot is unreferenced (method: only new connections look at it, they copy it).
+/// First cache line: written by control, read by workers. `address` and `port` change only while
+/// the slot is unreferenced.
 /// Second line: shared atomics, relaxed; only exactness of the sum matters, no ordering.
 /// Thread: see each member.
 struct alignas(64) DestinationSlot {
@@ -40,6 +40,8 @@ struct alignas(64) DestinationSlot {
     std::atomic<std::uint32_t> route_mtu{1500};  ///< of the route, before tunnel overhead
     std::atomic<bool> available{false};          ///< false while in the trash
     std::atomic<bool> local{false};              ///< the address is one of the host's own
+    /// What new connections get; existing ones keep their copy.
+    std::atomic<ForwardingMethod> method{ForwardingMethod::direct_route};
     net::IpAddress address;                      ///< the real server
     net::Port port;
     // -- second line
