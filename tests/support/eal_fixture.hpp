@@ -30,9 +30,9 @@ public:
 
 private:
     Eal() {
-        std::array<const char*, 9> arguments{
-            "test", "--no-huge", "--no-pci", "--in-memory", "--no-telemetry", "-m", "64",
-            "--no-shconf", "--log-level=3"
+        std::array<const char*, 8> arguments{
+            "test", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m", "64",
+            "--log-level=critical"
         };
         std::array<char*, arguments.size()> argv{};
         for (std::size_t i = 0; i < argv.size(); ++i) argv[i] = const_cast<char*>(arguments[i]);
