@@ -47,9 +47,10 @@ public:
 
     /// Moves on towards `now`. `expired(Entry&)` is called for each unlinked overdue entry; true
     /// means that it is gone, false that it is to be linked again. Touches at most `limit`
-    /// entries; the rest follows on the next call.
+    /// entries and returns how many it did; if that is all of them, the rest follows on the next
+    /// call.
     template <class Callback>
-    void advance(Ticks now, std::uint32_t limit, Callback&& expired);
+    std::uint32_t advance(Ticks now, std::uint32_t limit, Callback&& expired);
 
 private:
     static constexpr unsigned levels = 4;
@@ -120,17 +121,18 @@ void ExpiryWheel<Pool>::unlink(Entry& entry) noexcept {
 
 template <class Pool>
 template <class Callback>
-void ExpiryWheel<Pool>::advance(Ticks now, std::uint32_t limit, Callback&& expired) {
+std::uint32_t ExpiryWheel<Pool>::advance(Ticks now, std::uint32_t limit, Callback&& expired) {
     std::uint32_t budget = limit;
     for (unsigned jumps = 0; jumps < maximum_jumps; ++jumps) {
         for (unsigned level = levels; level-- > 0;) {
             const Ticks low_bits = (Ticks{1} << (level * slot_bits)) - 1;
             if ((tick_ & low_bits) != 0) continue;
-            if (!empty_slot(slot_of(level, tick_), now, budget, expired)) return;
+            if (!empty_slot(slot_of(level, tick_), now, budget, expired)) return limit;
         }
-        if (!is_before(tick_, now)) return;
+        if (!is_before(tick_, now)) break;
         tick_ = next_event(now);
     }
+    return limit - budget;
 }
 
 template <class Pool>

@@ -19,7 +19,7 @@ using ipvs::TcpState;
 
 inline constexpr std::size_t tcp_state_count = 11;
 
-/// What a packet says, in the order of precedence. SYN with ACK is a SYN.
+/// What a packet says. RST outranks SYN, SYN outranks FIN, FIN outranks ACK.
 enum class TcpEvent : std::uint8_t { syn, fin, ack, rst, none };
 
 inline constexpr std::size_t tcp_event_count = 5;
