@@ -16,6 +16,7 @@ enum class AddressType : std::uint8_t {
     broadcast,   ///< limited or directed broadcast of a local subnet
     multicast,
     unspecified,
+    mapped,  ///< ::ffff:0:0/96
 };
 
 /// Keeps the reachability part of destination slots true: `adjacency`, `tunnel`, `route_mtu`,
