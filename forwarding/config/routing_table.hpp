@@ -1,13 +1,13 @@
 #pragma once
 
+#include "compat/net/ip_address.hpp"
+#include "compat/net/prefix.hpp"
+#include "forwarding/config/published.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
-
-#include "compat/net/ip_address.hpp"
-#include "compat/net/prefix.hpp"
-#include "forwarding/config/published.hpp"
 
 namespace nlvs::forwarding {
 
@@ -34,16 +34,24 @@ struct NextHop {
 
 /// Routes to one prefix: one or several equal or weighted next hops. Immutable.
 struct Route {
-    NextHop single;                          ///< when `hops` is empty
-    std::vector<NextHop> hops;               ///< weight-expanded, picked by flow hash
+    NextHop single;             ///< when `hops` is empty
+    std::vector<NextHop> hops;  ///< weight-expanded, picked by flow hash
+
     const NextHop& pick(std::uint32_t flow_hash) const noexcept {
         return hops.empty() ? single : hops[flow_hash % hops.size()];
     }
+
+    friend bool operator==(const Route&, const Route&) = default;
 };
 
-/// Longest-prefix match for one family. Updated in place by control in O(prefix length), read
-/// without locks by workers; a replaced node retires through the Reclaimer.
-/// Thread: insert/remove/size control; lookup worker (or control).
+/// Longest-prefix match for one family (see prefix_trie.hpp). Updated in place by control, read
+/// without locks by workers; a replaced node retires through the Reclaimer. Equal routes are
+/// stored once: a full Internet table leads to few next hops.
+///
+/// Each change is atomic for every address. A lookup that overlaps two changes may see the later
+/// without the earlier.
+///
+/// Thread: insert/remove/size/memory control; lookup worker (or control).
 class RoutingTable {
 public:
     explicit RoutingTable(net::Family family);
@@ -51,17 +59,20 @@ public:
     RoutingTable& operator=(const RoutingTable&) = delete;
     ~RoutingTable();
 
-    /// Adds or replaces the route of `prefix`.
-    void insert(const net::Prefix& prefix, std::unique_ptr<const Route> route, Reclaimer& reclaimer);
+    /// Adds or replaces the route of `prefix`, which is of the table's family.
+    void insert(
+        const net::Prefix& prefix, std::unique_ptr<const Route> route, Reclaimer& reclaimer
+    );
     /// True if there was one.
     bool remove(const net::Prefix& prefix, Reclaimer& reclaimer);
 
     /// The most specific route that contains `address`, null if none. Valid until quiescence.
+    /// An address of the other family has no route.
     const Route* lookup(net::Ipv4Address address) const noexcept;
     const Route* lookup(const net::Ipv6Address& address) const noexcept;
 
     std::size_t size() const noexcept;
-    std::size_t memory() const noexcept;  ///< bytes in nodes
+    std::size_t memory() const noexcept;  ///< bytes in tables, nodes and routes
 
 private:
     struct Implementation;
