@@ -1,0 +1,52 @@
+#include "netlink-shim/preload/libc.hpp"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "netlink-shim/preload/netlink_redirect.hpp"
+
+namespace nlvs::shim {
+
+constinit std::atomic<void*> next_symbols[symbol_count] = {};
+
+namespace {
+
+long missing_call() noexcept {
+    errno = ENOSYS;
+    return -1;
+}
+
+FILE* missing_stream() noexcept {
+    errno = ENOSYS;
+    return nullptr;
+}
+
+bool returns_pointer(std::size_t index) noexcept {
+    return index == symbol_index<"fopen">() || index == symbol_index<"fopen64">() ||
+           index == symbol_index<"opendir">();
+}
+
+// At load, because dlsym takes the loader's lock: not allowed in a signal handler, nor in the
+// child of a threaded process.
+__attribute__((constructor)) void load() noexcept {
+    const int saved = errno;
+    for (std::size_t i = 0; i < symbol_count; ++i) resolve(i);
+    notice_inherited_sockets();
+    errno = saved;
+}
+
+}  // namespace
+
+void* resolve(std::size_t index) noexcept {
+    void* found = dlsym(RTLD_NEXT, symbols[index].name);
+    if (found == nullptr) {
+        found = returns_pointer(index) ? reinterpret_cast<void*>(missing_stream)
+                                       : reinterpret_cast<void*>(missing_call);
+    }
+    next_symbols[index].store(found, std::memory_order_relaxed);
+    return found;
+}
+
+}  // namespace nlvs::shim

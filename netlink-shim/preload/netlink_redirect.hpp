@@ -1,0 +1,40 @@
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace nlvs::shim {
+
+/// Whether this process may hold a generic netlink socket. Until it does, send and receive calls
+/// pass on unread: such a program runs as if the library were absent, bad pointers included.
+bool may_hold_generic_netlink() noexcept;
+
+/// Ways to come by one: socket(), inheritance over exec; received() sees SCM_RIGHTS.
+void notice_socket(int domain, int protocol) noexcept;
+void notice_inherited_sockets() noexcept;
+
+/// True if the message was ours and has been dealt with: `result` (and errno) is what the caller
+/// gets. False: nothing happened, errno is untouched, the call is to be passed on.
+bool redirect_send(int socket, const msghdr& message, int flags, ssize_t& result) noexcept;
+bool redirect_send(
+    int socket, const iovec& part, int flags, const sockaddr* name, socklen_t length,
+    ssize_t& result
+) noexcept;
+bool redirect_writev(int socket, const iovec* parts, int count, ssize_t& result) noexcept;
+bool redirect_send(
+    int socket, mmsghdr* messages, unsigned count, int flags, int& result
+) noexcept;
+
+/// What a receive call has room for in the sender's name: 0 if nobody asks or cares.
+std::size_t name_capacity(const msghdr* message) noexcept;
+std::size_t name_capacity(const sockaddr* name, const socklen_t* length) noexcept;
+
+/// Makes the daemon's answers come from the kernel. Keeps errno.
+void restore_sender(int socket, void* name, std::size_t capacity) noexcept;
+
+/// After a successful recvmsg: sender, credentials, descriptors that came along. Keeps errno.
+void received(int socket, msghdr& message, std::size_t capacity) noexcept;
+
+}  // namespace nlvs::shim

@@ -1,0 +1,59 @@
+#pragma once
+
+// Every symbol the library defines for others, and why. export.map says the same to the linker;
+// a test compares the two.
+
+#include <cstddef>
+
+namespace nlvs::shim {
+
+struct Symbol {
+    const char* name;
+    const char* reason;
+};
+
+inline constexpr Symbol symbols[] = {
+    {"socket", "notices that the process may hold a generic netlink socket"},
+    {"sendmsg", "libnl, libmnl: requests get the daemon's port"},
+    {"sendto", "raw netlink clients, Python"},
+    {"send", "connected netlink clients"},
+    {"sendmmsg", "several requests at once"},
+    {"write", "a netlink socket is a file too"},
+    {"writev", "same, gathered"},
+    {"recvmsg", "libnl, libmnl: answers come from port 0"},
+    {"recvfrom", "raw netlink clients, Python"},
+    {"recvmmsg", "several answers at once"},
+    {"__recvfrom_chk", "recvfrom of programs built with _FORTIFY_SOURCE"},
+    {"getsockopt", "IP_VS_SO_GET_*"},
+    {"setsockopt", "IP_VS_SO_SET_*"},
+    {"open", "/proc/net/ip_vs*, /proc/sys/net/ipv4/vs"},
+    {"open64", "same, large files"},
+    {"openat", "same, as most runtimes open"},
+    {"openat64", "same, large files"},
+    {"__open_2", "open of programs built with _FORTIFY_SOURCE"},
+    {"__open64_2", "same, large files"},
+    {"__openat_2", "openat of programs built with _FORTIFY_SOURCE"},
+    {"__openat64_2", "same, large files"},
+    {"fopen", "ipvsadm -lc, sysctl: libc opens without calling open"},
+    {"fopen64", "same, large files"},
+    {"opendir", "listing of /proc/sys/net/ipv4/vs"},
+    {"stat", "is the file there? (glibc 2.33 and later)"},
+    {"stat64", "same, large files"},
+    {"lstat", "same, not following links"},
+    {"lstat64", "same, large files"},
+    {"fstatat", "same, as most runtimes ask"},
+    {"fstatat64", "same, large files"},
+    {"__xstat", "stat of programs built with glibc before 2.33"},
+    {"__xstat64", "same, large files"},
+    {"__lxstat", "same, not following links"},
+    {"__lxstat64", "same, large files"},
+    {"__fxstatat", "fstatat of programs built with glibc before 2.33"},
+    {"__fxstatat64", "same, large files"},
+    {"statx", "is the file there? (coreutils, Rust)"},
+    {"access", "is the file there?"},
+    {"faccessat", "same, relative"},
+};
+
+inline constexpr std::size_t symbol_count = sizeof(symbols) / sizeof(symbols[0]);
+
+}  // namespace nlvs::shim

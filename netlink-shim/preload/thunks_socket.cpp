@@ -1,0 +1,124 @@
+// The interposed socket calls. No decision lives here: rules in core/, actions in *_redirect.
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "netlink-shim/preload/libc.hpp"
+#include "netlink-shim/preload/netlink_redirect.hpp"
+#include "netlink-shim/preload/sockopt_redirect.hpp"
+
+using namespace nlvs::shim;
+
+#pragma GCC visibility push(default)
+
+extern "C" {
+
+int socket(int domain, int type, int protocol) noexcept {
+    notice_socket(domain, protocol);
+    return next<"socket", int(int, int, int)>()(domain, type, protocol);
+}
+
+ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+    ssize_t result;
+    if (message != nullptr && may_hold_generic_netlink() &&
+        redirect_send(fd, *message, flags, result))
+        return result;
+    return next<"sendmsg", ssize_t(int, const msghdr*, int)>()(fd, message, flags);
+}
+
+ssize_t sendto(
+    int fd, const void* bytes, size_t size, int flags, const sockaddr* name, socklen_t length
+) {
+    ssize_t result;
+    const iovec part = {const_cast<void*>(bytes), size};
+    if (may_hold_generic_netlink() && redirect_send(fd, part, flags, name, length, result))
+        return result;
+    using Function = ssize_t(int, const void*, size_t, int, const sockaddr*, socklen_t);
+    return next<"sendto", Function>()(fd, bytes, size, flags, name, length);
+}
+
+ssize_t send(int fd, const void* bytes, size_t size, int flags) {
+    ssize_t result;
+    const iovec part = {const_cast<void*>(bytes), size};
+    if (may_hold_generic_netlink() && redirect_send(fd, part, flags, nullptr, 0, result))
+        return result;
+    return next<"send", ssize_t(int, const void*, size_t, int)>()(fd, bytes, size, flags);
+}
+
+int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+    int result;
+    if (may_hold_generic_netlink() && redirect_send(fd, messages, count, flags, result))
+        return result;
+    return next<"sendmmsg", int(int, mmsghdr*, unsigned, int)>()(fd, messages, count, flags);
+}
+
+ssize_t write(int fd, const void* bytes, size_t size) {
+    ssize_t result;
+    const iovec part = {const_cast<void*>(bytes), size};
+    if (may_hold_generic_netlink() && redirect_send(fd, part, 0, nullptr, 0, result))
+        return result;
+    return next<"write", ssize_t(int, const void*, size_t)>()(fd, bytes, size);
+}
+
+ssize_t writev(int fd, const iovec* parts, int count) {
+    ssize_t result;
+    if (may_hold_generic_netlink() && redirect_writev(fd, parts, count, result)) return result;
+    return next<"writev", ssize_t(int, const iovec*, int)>()(fd, parts, count);
+}
+
+ssize_t recvmsg(int fd, msghdr* message, int flags) {
+    const size_t capacity = name_capacity(message);
+    const ssize_t result = next<"recvmsg", ssize_t(int, msghdr*, int)>()(fd, message, flags);
+    if (result >= 0) received(fd, *message, capacity);
+    return result;
+}
+
+ssize_t recvfrom(
+    int fd, void* bytes, size_t size, int flags, sockaddr* name, socklen_t* length
+) {
+    const size_t capacity = name_capacity(name, length);
+    using Function = ssize_t(int, void*, size_t, int, sockaddr*, socklen_t*);
+    const ssize_t result = next<"recvfrom", Function>()(fd, bytes, size, flags, name, length);
+    if (result >= 0 && capacity > 0) restore_sender(fd, name, capacity);
+    return result;
+}
+
+ssize_t __recvfrom_chk(
+    int fd, void* bytes, size_t size, size_t room, int flags, sockaddr* name, socklen_t* length
+) {
+    const size_t capacity = name_capacity(name, length);
+    using Function = ssize_t(int, void*, size_t, size_t, int, sockaddr*, socklen_t*);
+    const auto call = next<"__recvfrom_chk", Function>();
+    const ssize_t result = call(fd, bytes, size, room, flags, name, length);
+    if (result >= 0 && capacity > 0) restore_sender(fd, name, capacity);
+    return result;
+}
+
+int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
+    using Function = int(int, mmsghdr*, unsigned, int, timespec*);
+    const int result = next<"recvmmsg", Function>()(fd, messages, count, flags, timeout);
+    for (int i = 0; i < result; ++i) {
+        msghdr& message = messages[i].msg_hdr;
+        received(fd, message, message.msg_namelen);
+    }
+    return result;
+}
+
+int getsockopt(int fd, int level, int option, void* value, socklen_t* length) noexcept {
+    int result;
+    if (redirect_getsockopt(fd, level, option, value, length, result)) return result;
+    using Function = int(int, int, int, void*, socklen_t*);
+    return next<"getsockopt", Function>()(fd, level, option, value, length);
+}
+
+int setsockopt(int fd, int level, int option, const void* value, socklen_t length) noexcept {
+    int result;
+    if (redirect_setsockopt(fd, level, option, value, length, result)) return result;
+    using Function = int(int, int, int, const void*, socklen_t);
+    return next<"setsockopt", Function>()(fd, level, option, value, length);
+}
+
+}  // extern "C"
+
+#pragma GCC visibility pop
