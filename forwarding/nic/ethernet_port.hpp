@@ -1,0 +1,111 @@
+#pragma once
+
+#include "compat/net/mac_address.hpp"
+#include "forwarding/nic/buffer_pool.hpp"
+#include "forwarding/nic/netdev_claim.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace nlvs::forwarding {
+
+struct EthernetPortSettings {
+    /// A PCI address ("0000:03:00.0"), a DPDK virtual device with its arguments
+    /// ("net_tap0,iface=x"), or the name of an existing netdev ("eth0").
+    std::string device;
+    std::uint16_t queues = 1;         ///< one RX and one TX queue for each worker
+    std::uint16_t descriptors = 512;  ///< of each queue; brought into the NIC's limits
+    std::uint16_t mtu = 0;            ///< 0: as it is
+    bool promiscuous = false;
+    bool all_multicast = true;  ///< VRRP, OSPF, ND
+    /// The end of the port is left to the end of the process: stopping a tap sets the kernel's
+    /// netdev down, which costs it its routes and IPv6 addresses.
+    bool leave_running = false;
+};
+
+struct LinkStatus {
+    bool up = false;
+    std::uint32_t speed = 0;  ///< Mbit/s, 0 when unknown
+
+    friend bool operator==(const LinkStatus&, const LinkStatus&) = default;
+};
+
+/// Counters of the device itself.
+struct PortStatistics {
+    std::uint64_t received_packets = 0, received_bytes = 0;
+    std::uint64_t transmitted_packets = 0, transmitted_bytes = 0;
+    std::uint64_t missed = 0;     ///< no free descriptor
+    std::uint64_t no_buffer = 0;  ///< no free mbuf
+    std::uint64_t receive_errors = 0, transmit_errors = 0;
+};
+
+/// One DPDK port, configured at construction, with queue n for worker n on both sides. Hardware
+/// offloads are not used: checksums are updated incrementally, and every device behaves the same.
+/// A frame that does not fit in one buffer never reaches a worker whole: the device drops it, or
+/// cuts it (af_packet), which the parser sees by the lengths.
+///
+/// Constructor and setters throw std::runtime_error.
+/// Thread: control; the queues their worker.
+class EthernetPort {
+public:
+    EthernetPort(const EthernetPortSettings& settings, BufferPool& pool);
+    EthernetPort(const EthernetPort&) = delete;
+    EthernetPort& operator=(const EthernetPort&) = delete;
+    /// Workers must have left the queues.
+    ~EthernetPort();
+
+    void start();
+
+    /// DPDK's number for rte_eth_rx_burst and rte_eth_tx_burst.
+    std::uint16_t id() const noexcept { return id_; }
+
+    std::uint16_t queues() const noexcept { return queues_; }
+
+    const std::string& device() const noexcept { return device_; }
+
+    net::MacAddress mac() const;
+    void set_mac(const net::MacAddress& mac);
+    std::uint16_t mtu() const;
+    void set_mtu(std::uint16_t mtu);
+    LinkStatus link() const;
+    void set_promiscuous(bool on);
+    void set_all_multicast(bool on);
+    /// A further unicast address to receive: macvlan, VRRP virtual MAC. False when the device
+    /// has no room or no filter; make it promiscuous then.
+    bool add_mac(const net::MacAddress& mac);
+    PortStatistics statistics() const;
+    /// NUMA node of the device, -1 when it has none.
+    int socket() const;
+
+    bool partial_checksums() const noexcept { return partial_checksums_; }
+
+    /// The queue raises an interrupt when a packet arrives (Doorbell uses it).
+    bool interrupts() const noexcept { return interrupts_; }
+
+    /// A socket that becomes readable when a packet arrives for the queue; -1 when there is none.
+    int doorbell_socket(std::uint16_t queue) const noexcept {
+        return queue < doorbells_.size() ? doorbells_[queue] : -1;
+    }
+
+private:
+    void attach(const EthernetPortSettings& settings);
+    void configure(const EthernetPortSettings& settings, BufferPool& pool);
+    void open_doorbells();
+
+    std::string device_;
+    std::string attached_name_;  ///< what to detach
+    std::unique_ptr<NetdevClaim> claim_;
+    std::vector<int> doorbells_;
+    std::uint16_t id_ = 0;
+    std::uint16_t queues_;
+    bool promiscuous_;
+    bool all_multicast_;
+    bool leave_running_;
+    bool interrupts_ = false;
+    bool partial_checksums_ = false;
+    bool started_ = false;
+};
+
+}  // namespace nlvs::forwarding

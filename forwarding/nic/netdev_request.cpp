@@ -1,0 +1,118 @@
+#include "forwarding/nic/netdev_request.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace nlvs::forwarding {
+
+NetdevRequest::NetdevRequest(const std::string& name)
+    : name_{name}, socket_{socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)} {
+    if (socket_ < 0)
+        throw std::runtime_error(std::string{"cannot open a socket: "} + std::strerror(errno));
+    if (name.empty() || name.size() >= IFNAMSIZ || !exists(name)) {
+        close(socket_);
+        throw std::runtime_error("no netdev named " + name);
+    }
+}
+
+NetdevRequest::~NetdevRequest() {
+    close(socket_);
+}
+
+void NetdevRequest::call(unsigned long request, const char* what) {
+    std::copy_n(name_.c_str(), name_.size() + 1, request_.ifr_name);
+    if (ioctl(socket_, request, &request_) != 0) {
+        throw std::runtime_error(
+            std::string{"cannot "} + what + " " + name_ + ": " + std::strerror(errno)
+        );
+    }
+}
+
+int NetdevRequest::index() {
+    call(SIOCGIFINDEX, "find");
+    return request_.ifr_ifindex;
+}
+
+unsigned NetdevRequest::flags() {
+    call(SIOCGIFFLAGS, "read the flags of");
+    return static_cast<unsigned short>(request_.ifr_flags);
+}
+
+net::MacAddress NetdevRequest::mac() {
+    call(SIOCGIFHWADDR, "read the address of");
+    net::MacAddress mac;
+    std::memcpy(mac.bytes.data(), request_.ifr_hwaddr.sa_data, mac.bytes.size());
+    return mac;
+}
+
+std::uint16_t NetdevRequest::mtu() {
+    call(SIOCGIFMTU, "read the MTU of");
+    return static_cast<std::uint16_t>(std::min(request_.ifr_mtu, 0xFFFF));
+}
+
+std::string NetdevRequest::driver() {
+    ethtool_drvinfo information{};
+    information.cmd = ETHTOOL_GDRVINFO;
+    request_.ifr_data = static_cast<char*>(static_cast<void*>(&information));
+    std::copy_n(name_.c_str(), name_.size() + 1, request_.ifr_name);
+    if (ioctl(socket_, SIOCETHTOOL, &request_) != 0) return {};
+    return information.driver;
+}
+
+void NetdevRequest::set_up(bool up) {
+    const unsigned now = flags();
+    request_.ifr_flags = static_cast<short>(up ? now | IFF_UP : now & ~unsigned{IFF_UP});
+    call(SIOCSIFFLAGS, up ? "set up" : "set down");
+}
+
+void NetdevRequest::set_mac(const net::MacAddress& mac) {
+    request_.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+    std::memcpy(request_.ifr_hwaddr.sa_data, mac.bytes.data(), mac.bytes.size());
+    call(SIOCSIFHWADDR, "set the address of");
+}
+
+void NetdevRequest::set_mtu(std::uint16_t mtu) {
+    request_.ifr_mtu = mtu;
+    call(SIOCSIFMTU, "set the MTU of");
+}
+
+bool NetdevRequest::switch_offload(Offload offload, bool on) {
+    struct Commands {
+        std::uint32_t get, set, flag;
+    };
+
+    const Commands commands = [offload]() -> Commands {
+        switch (offload) {
+            case Offload::generic_receive:
+                return {ETHTOOL_GGRO, ETHTOOL_SGRO, 0};
+            case Offload::large_receive:
+                return {ETHTOOL_GFLAGS, ETHTOOL_SFLAGS, ETH_FLAG_LRO};
+            case Offload::transmit_checksum:
+                return {ETHTOOL_GTXCSUM, ETHTOOL_STXCSUM, 0};
+        }
+        return {};
+    }();
+    ethtool_value value{};
+    value.cmd = commands.get;
+    request_.ifr_data = static_cast<char*>(static_cast<void*>(&value));
+    std::copy_n(name_.c_str(), name_.size() + 1, request_.ifr_name);
+    if (ioctl(socket_, SIOCETHTOOL, &request_) != 0) return false;
+    const std::uint32_t mask = commands.flag != 0 ? commands.flag : 1;
+    const bool was_on = (value.data & mask) != 0;
+    if (was_on == on) return was_on;
+    value.cmd = commands.set;
+    value.data = on ? value.data | mask : value.data & ~mask;
+    call(SIOCETHTOOL, "change an offload of");
+    return was_on;
+}
+
+}  // namespace nlvs::forwarding

@@ -1,0 +1,123 @@
+#include "kni/kernel_port.hpp"
+
+#include "forwarding/nic/netdev_request.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace nlvs::kni {
+namespace {
+
+[[noreturn]] void fail(const std::string& what, int error) {
+    throw std::runtime_error(what + ": " + std::strerror(error));
+}
+
+std::string device_arguments(KernelPort::Backend backend, const KernelPortSettings& settings) {
+    static std::atomic<unsigned> made{0};
+    const std::string number = std::to_string(made++);
+    if (backend == KernelPort::Backend::tap) {
+        return "net_tap_shadow" + number + ",iface=" + settings.name +
+               ",mac=" + net::print(settings.mac);
+    }
+    return "virtio_user" + number + ",path=/dev/vhost-net,iface=" + settings.name +
+           ",queues=" + std::to_string(settings.queues) +
+           ",queue_size=1024,mac=" + net::print(settings.mac);
+}
+
+}  // namespace
+
+KernelPort::Backend KernelPort::preferred_backend() noexcept {
+    return access("/dev/vhost-net", R_OK | W_OK) == 0 ? Backend::virtio_user : Backend::tap;
+}
+
+std::string KernelPort::driver(Backend backend) {
+    return backend == Backend::tap ? "net_tap" : "net_virtio";
+}
+
+KernelPort::KernelPort(const KernelPortSettings& settings, forwarding::BufferPool& pool)
+    : name_{settings.name}, backend_{preferred_backend()}, keep_{settings.keep} {
+    open_netdev(settings);
+    try {
+        port_ = std::make_unique<forwarding::EthernetPort>(
+            forwarding::EthernetPortSettings{
+                .device = device_arguments(backend_, settings),
+                .queues = settings.queues,
+                .descriptors = 512,
+                .mtu = 0,
+                .promiscuous = false,
+                .all_multicast = false,
+                .leave_running = settings.keep,
+            },
+            pool
+        );
+        forwarding::NetdevRequest{name_}.set_mtu(settings.mtu);
+    } catch (...) {
+        close(tap_);
+        throw;
+    }
+}
+
+KernelPort::~KernelPort() {
+    port_.reset();
+    close(tap_);
+}
+
+void KernelPort::open_netdev(const KernelPortSettings& settings) {
+    if (name_.empty() || name_.size() >= IFNAMSIZ) {
+        throw std::runtime_error("\"" + name_ + "\" cannot be the name of a shadow interface");
+    }
+    const bool existed = forwarding::NetdevRequest::exists(name_);
+    if (existed) was_down_ = (forwarding::NetdevRequest{name_}.flags() & IFF_UP) == 0;
+    tap_ = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    if (tap_ < 0) fail("cannot open /dev/net/tun", errno);
+    ifreq request{};
+    std::copy_n(name_.c_str(), name_.size() + 1, request.ifr_name);
+    // What the drivers would create themselves: the kernel lets them attach to another kind, but
+    // keeps the framing of the first.
+    const bool multi_queue = backend_ == Backend::tap || settings.queues > 1;
+    const int framing = backend_ == Backend::tap ? 0 : IFF_NO_PI | IFF_VNET_HDR;
+    const int flags = IFF_TAP | framing | (multi_queue ? IFF_MULTI_QUEUE : 0);
+    request.ifr_flags = static_cast<short>(flags);
+    const bool attached = ioctl(tap_, TUNSETIFF, &request) == 0;
+    const int error = errno;
+    if (attached) ioctl(tap_, TUNGETIFF, &request);
+    constexpr int compared = IFF_VNET_HDR | IFF_MULTI_QUEUE;
+    if (!attached || (request.ifr_flags & compared) != (flags & compared)) {
+        close(tap_);
+        if (!existed) fail("cannot create the shadow interface " + name_, error);
+        throw std::runtime_error(
+            "the shadow interface cannot be named " + name_ +
+            ": a netdev of that name exists and is not one that nlvsd made"
+        );
+    }
+    ioctl(tap_, TUNSETPERSIST, keep_ ? 1 : 0);
+    if (multi_queue) {
+        request.ifr_flags = IFF_DETACH_QUEUE;
+        ioctl(tap_, TUNSETQUEUE, &request);
+    }
+    index_ = static_cast<std::uint32_t>(forwarding::NetdevRequest{name_}.index());
+}
+
+void KernelPort::start() {
+    port_->start();
+    // The driver sets the netdev up in any case.
+    if (was_down_) forwarding::NetdevRequest{name_}.set_up(false);
+}
+
+void KernelPort::set_carrier(bool up) {
+    if (up == has_carrier_) return;
+    int value = up ? 1 : 0;
+    if (ioctl(tap_, TUNSETCARRIER, &value) != 0) fail("cannot set the carrier of " + name_, errno);
+    has_carrier_ = up;
+}
+
+}  // namespace nlvs::kni

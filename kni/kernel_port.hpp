@@ -1,0 +1,73 @@
+#pragma once
+
+#include "compat/net/mac_address.hpp"
+#include "forwarding/nic/buffer_pool.hpp"
+#include "forwarding/nic/ethernet_port.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace nlvs::kni {
+
+struct KernelPortSettings {
+    std::string name;          ///< of the netdev
+    net::MacAddress mac;       ///< the NIC's
+    std::uint16_t mtu = 1500;  ///< the NIC's
+    std::uint16_t queues = 1;  ///< one for each worker
+    bool keep = true;          ///< the netdev and its addresses outlive the daemon
+};
+
+/// The kernel-side twin of a NIC: an ordinary netdev for Linux, one more DPDK port for workers.
+/// What workers receive from it is what the kernel sends, with complete checksums; what they send
+/// to it is what the kernel receives.
+///
+/// With `keep` the netdev is made persistent before DPDK attaches to it, so addresses and IPv4
+/// routes stay while no daemon runs (the netdev then has no carrier). An existing netdev of that
+/// name that is a multi-queue tap is taken over.
+///
+/// Throws std::runtime_error. Thread: control; the queues their worker.
+class KernelPort {
+public:
+    enum class Backend : std::uint8_t { virtio_user, tap };
+
+    /// virtio_user where /dev/vhost-net exists, else tap.
+    static Backend preferred_backend() noexcept;
+    /// The DPDK driver of a back end, for EalSettings::drivers.
+    static std::string driver(Backend backend);
+
+    KernelPort(const KernelPortSettings& settings, forwarding::BufferPool& pool);
+    KernelPort(const KernelPort&) = delete;
+    KernelPort& operator=(const KernelPort&) = delete;
+    ~KernelPort();
+
+    /// Starts the DPDK side; the netdev's admin state stays as it was, a new one comes up.
+    void start();
+
+    /// Tells the kernel whether the NIC has a link.
+    void set_carrier(bool up);
+
+    const std::string& name() const noexcept { return name_; }
+
+    std::uint32_t index() const noexcept { return index_; }
+
+    Backend backend() const noexcept { return backend_; }
+
+    forwarding::EthernetPort& port() noexcept { return *port_; }
+
+    const forwarding::EthernetPort& port() const noexcept { return *port_; }
+
+private:
+    void open_netdev(const KernelPortSettings& settings);
+
+    std::string name_;
+    Backend backend_;
+    std::uint32_t index_ = 0;
+    int tap_ = -1;  ///< a queue of ours that is detached: it only carries orders
+    bool keep_;
+    bool was_down_ = false;
+    bool has_carrier_ = true;
+    std::unique_ptr<forwarding::EthernetPort> port_;
+};
+
+}  // namespace nlvs::kni
