@@ -9,6 +9,21 @@
 
 namespace nlvs::forwarding {
 
+/// Cuts bytes off the end of a chain, for instance Ethernet padding after the IP packet.
+inline void truncate(rte_mbuf* packet, std::size_t length) noexcept {
+    if (length >= packet->pkt_len) return;
+    std::size_t before = 0;
+    rte_mbuf* segment = packet;
+    std::uint16_t segments = 1;
+    for (; before + segment->data_len < length; segment = segment->next, ++segments) {
+        before += segment->data_len;
+    }
+    segment->data_len = static_cast<std::uint16_t>(length - before);
+    rte_pktmbuf_free(std::exchange(segment->next, nullptr));
+    packet->nb_segs = segments;
+    packet->pkt_len = static_cast<std::uint32_t>(length);
+}
+
 /// Owns one packet: an rte_mbuf, possibly a chain of segments. Move-only; freed when destroyed
 /// unless released. Offsets are from the first byte of the frame.
 /// Thread: whoever owns it.
@@ -61,9 +76,6 @@ public:
         return rte_pktmbuf_adj(mbuf_, static_cast<std::uint16_t>(length)) != nullptr;
     }
 
-    /// Cuts bytes off the end, across segments: Ethernet padding after the IP packet.
-    void truncate(std::size_t length) noexcept;
-
 private:
     void reset() noexcept {
         if (mbuf_ != nullptr) rte_pktmbuf_free(mbuf_);
@@ -71,21 +83,5 @@ private:
 
     rte_mbuf* mbuf_ = nullptr;
 };
-
-inline void Packet::truncate(std::size_t length) noexcept {
-    std::size_t seen = 0;
-    rte_mbuf* segment = mbuf_;
-    std::uint16_t segments = 1;
-    while (seen + segment->data_len < length && segment->next != nullptr) {
-        seen += segment->data_len;
-        segment = segment->next;
-        ++segments;
-    }
-    if (seen + segment->data_len < length) return;
-    segment->data_len = static_cast<std::uint16_t>(length - seen);
-    rte_pktmbuf_free(std::exchange(segment->next, nullptr));
-    mbuf_->nb_segs = segments;
-    mbuf_->pkt_len = static_cast<std::uint32_t>(length);
-}
 
 }  // namespace nlvs::forwarding

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compat/ipvs/destination.hpp"
+#include "compat/net/ip_address.hpp"
+#include "forwarding/config/destination.hpp"
+#include "forwarding/packet/flow.hpp"
+#include "forwarding/packet/parsed.hpp"
+
+namespace nlvs::forwarding {
+
+/// Encapsulation towards a tunnel destination.
+///
+/// Theory of operation. Control builds the outer header once (build_tunnel_header). For a packet
+/// a worker prepends it and fills in what depends on the inner one:
+///
+///   outer field        from
+///   type of service    inner DSCP and ECN, congestion experienced becomes ECT(0) (RFC 6040)
+///   time to live       inner, already decremented
+///   don't fragment     inner (IPv4 in IPv4, path MTU discovery on), otherwise clear
+///   identification     0 with DF, else the worker's counter
+///   next protocol      IPv4 or IPv6
+///   UDP source port    the inner flow's hash, so that the path can spread flows
+///   checksums          IPv4 header always; UDP (GUE) and GRE if the tunnel's flags say so
+///
+///   bytes prepended    over IPv4    over IPv6
+///   IP-IP              20           40
+///   GUE                32           52
+///   GRE                24 or 28     44 or 48 (with checksum)
+/// Linux: ip_vs_xmit.c ip_vs_tunnel_xmit, ip_vs_tunnel_xmit_v6.
+
+/// Bits of ipvs::Tunnel::flags. Linux: IP_VS_TUNNEL_ENCAP_FLAG_*.
+struct TunnelFlags {
+    static constexpr std::uint16_t checksum = 0x1;
+    /// Linux adds the remote-checksum option only to packets whose own checksum is unfinished;
+    /// here there are none, and what is left of it is the UDP checksum.
+    static constexpr std::uint16_t remote_checksum = 0x2;
+};
+
+/// Both addresses of one family. Thread: control.
+TunnelHeader build_tunnel_header(
+    const net::IpAddress& destination, const net::IpAddress& source, const ipvs::Tunnel& tunnel
+) noexcept;
+
+/// What of encapsulation is not in the packet.
+struct Encapsulation {
+    std::uint64_t flow_hash;              ///< of the inner flow
+    std::uint16_t& identification;        ///< the worker's counter for outer IPv4 headers
+    bool path_mtu_discovery = true;       ///< sysctl pmtu_disc
+};
+
+/// Replaces the packet's layer-2 header by the outer header: data then starts at the outer IP
+/// header. The packet is whole and its hop count decremented. False (and nothing done) if the
+/// mbuf has no room.
+template <class Inner>
+[[nodiscard]] bool encapsulate(
+    rte_mbuf* packet, const Parsed& parsed, const TunnelHeader& header, const Encapsulation& how
+) noexcept;
+
+extern template bool encapsulate<V4>(
+    rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&
+) noexcept;
+extern template bool encapsulate<V6>(
+    rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&
+) noexcept;
+
+/// What becomes of a packet that is to leave over a link of limited MTU.
+enum class MtuVerdict : std::uint8_t {
+    fits,
+    fragment,  ///< goes out in pieces (IPv4 without DF; a tunnel: the outer packet)
+    too_big,   ///< drop and send IcmpError::too_big with the MTU
+    drop,      ///< the tunnel leaves less than the family's minimum: no answer
+};
+
+/// Linux: ip_vs_xmit.c ensure_mtu_is_adequate.
+inline MtuVerdict check_mtu(const Parsed& parsed, std::uint32_t mtu) noexcept {
+    if (parsed.l3_length <= mtu) [[likely]] return MtuVerdict::fits;
+    return parsed.fragmentation_allowed ? MtuVerdict::fragment : MtuVerdict::too_big;
+}
+
+/// MTU left to the inner packet, for check_tunnel_mtu and for the ICMP error.
+inline std::uint32_t tunnel_mtu(const TunnelHeader& header, std::uint32_t route_mtu) noexcept {
+    return route_mtu > header.length ? route_mtu - header.length : 0;
+}
+
+/// The same for a packet about to be encapsulated. Linux: ip_vs_xmit.c __ip_vs_get_out_rt,
+/// __ip_vs_get_out_rt_v6: the underlay decides which minimum holds.
+inline MtuVerdict check_tunnel_mtu(
+    const Parsed& parsed, const TunnelHeader& header, std::uint32_t route_mtu,
+    bool path_mtu_discovery
+) noexcept {
+    constexpr std::uint32_t minimum_v4 = 68;
+    constexpr std::uint32_t minimum_v6 = 1280;
+    const std::uint32_t mtu = tunnel_mtu(header, route_mtu);
+    if (mtu < (header.outer == net::Family::inet ? minimum_v4 : minimum_v6)) {
+        return MtuVerdict::drop;
+    }
+    if (parsed.l3_length <= mtu) [[likely]] return MtuVerdict::fits;
+    const bool ignore_dont_fragment =
+        parsed.family == net::Family::inet && header.outer == net::Family::inet && !path_mtu_discovery;
+    return parsed.fragmentation_allowed || ignore_dont_fragment ? MtuVerdict::fragment
+                                                                : MtuVerdict::too_big;
+}
+
+}  // namespace nlvs::forwarding
