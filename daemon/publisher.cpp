@@ -17,7 +17,6 @@ using forwarding::DestinationId;
 using forwarding::DestinationSlot;
 using forwarding::ServiceId;
 
-constexpr std::uint32_t slot_capacity = forwarding::DestinationTable::capacity;
 constexpr net::Port ftp_port{std::uint16_t{21}};
 
 forwarding::Ticks to_ticks(std::uint32_t seconds) noexcept {
@@ -68,11 +67,10 @@ Publisher::Publisher(
       reclaimer_{reclaimer},
       workers_{std::move(workers)},
       tracker_{tracker},
-      destination_slots_{slot_capacity},
-      service_slots_{slot_capacity} {}
+      slots_{std::make_shared<Slots>()} {}
 
 bool Publisher::add_service(RegisteredService& service) {
-    const auto id = service_slots_.allocate();
+    const auto id = slots_->services.allocate();
     if (!id) return false;
     for (const auto& worker : workers_) worker.schedulers->ensure(id->value);
     service.id = *id;
@@ -98,7 +96,7 @@ void Publisher::remove_service(const RegisteredService& service) {
     count_special(service.key, -1);
     configuration_.services.remove(service.key, reclaimer_);
     for (const auto& destination : service.destinations) disable_destination(service, *destination);
-    reclaimer_.retire([this, id = service.id] { service_slots_.release(id); });
+    reclaimer_.retire([slots = slots_, id = service.id] { slots->services.release(id); });
 }
 
 bool Publisher::add_destination(
@@ -106,7 +104,7 @@ bool Publisher::add_destination(
 ) {
     const bool is_new = destination.id.is_none();
     if (is_new) {
-        const auto id = destination_slots_.allocate();
+        const auto id = slots_->destinations.allocate();
         if (!id) return false;
         configuration_.destinations.ensure(id->value);
         for (const auto& worker : workers_) worker.counters->destinations.ensure(id->value);
@@ -169,7 +167,7 @@ bool Publisher::is_referenced(DestinationId id) const noexcept {
 }
 
 void Publisher::release_destination(DestinationId id) {
-    reclaimer_.retire([this, id] { destination_slots_.release(id); });
+    reclaimer_.retire([slots = slots_, id] { slots->destinations.release(id); });
 }
 
 std::unique_ptr<forwarding::Service> Publisher::make_node(const RegisteredService& service) {

@@ -62,9 +62,14 @@ public:
         return configuration_.destinations[id.value].totals;
     }
 
-    std::uint32_t destinations_in_use() const noexcept { return destination_slots_.in_use(); }
+    std::uint32_t destinations_in_use() const noexcept { return slots_->destinations.in_use(); }
 
 private:
+    struct Slots {
+        SlotAllocator<forwarding::DestinationId> destinations{forwarding::DestinationTable::capacity};
+        SlotAllocator<forwarding::ServiceId> services{forwarding::DestinationTable::capacity};
+    };
+
     std::unique_ptr<forwarding::Service> make_node(const RegisteredService& service);
     void count_special(const ipvs::ServiceKey& key, int direction) noexcept;
     void store_limits(const RegisteredDestination& destination) noexcept;
@@ -76,8 +81,7 @@ private:
     forwarding::Reclaimer& reclaimer_;
     std::vector<WorkerAccess> workers_;
     DestinationTracker& tracker_;
-    SlotAllocator<forwarding::DestinationId> destination_slots_;
-    SlotAllocator<forwarding::ServiceId> service_slots_;
+    std::shared_ptr<Slots> slots_;  ///< shared with the reclaimer's actions, which may run last
     forwarding::ScheduleBuilder schedules_;
 };
 

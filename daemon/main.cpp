@@ -1,0 +1,92 @@
+#include <fmt/format.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <memory>
+
+#include "daemon/command_line.hpp"
+#include "daemon/control_plane.hpp"
+#include "daemon/log.hpp"
+#include "daemon/maintenance.hpp"
+#include "daemon/options.hpp"
+#include "daemon/service_notification.hpp"
+#include "daemon/untracked_destinations.hpp"
+#include "forwarding/config/configuration.hpp"
+#include "netlink-shim/core/protocol.hpp"
+#include "netlink-shim/endpoint/genl_dispatcher.hpp"
+#include "netlink-shim/endpoint/netlink_socket.hpp"
+#include "netlink-shim/endpoint/runtime_file.hpp"
+#include "netlink-shim/endpoint/sockopt_server.hpp"
+
+namespace nlvs::daemon {
+namespace {
+
+Options read_options(const CommandLine& command_line) {
+    if (command_line.configuration) return load_options(*command_line.configuration);
+    if (std::filesystem::exists(CommandLine::default_configuration)) {
+        return load_options(CommandLine::default_configuration);
+    }
+    return {};
+}
+
+void serve(const Options& options, const Log& log) {
+    if (options.run_directory) {
+        setenv(shim::run_directory_variable, options.run_directory->c_str(), /*replace=*/0);
+    }
+    const shim::RuntimeDirectory directory;
+    boost::asio::io_context context{1};  // one thread: control state needs no locks
+    forwarding::QuiescentState quiescence;
+    forwarding::Reclaimer reclaimer{quiescence};
+    const auto configuration = std::make_unique<forwarding::Configuration>();
+    UntrackedDestinations destinations;
+    ControlPlane control{*configuration, reclaimer, {}, destinations};
+    const Maintenance maintenance{context, control, reclaimer};
+
+    shim::GenlDispatcher family{control, shim::ipvs_family_id};
+    shim::SockoptServer sockopt{[](const shim::SockoptCall&) { return shim::SockoptResult{ENOPROTOOPT, {}}; }};
+    shim::NetlinkSocket endpoint{context, family, sockopt};
+    endpoint.start();
+    // Last: from here on clients come.
+    const shim::RuntimeFile registration{directory, endpoint.port(), {}};
+
+    boost::asio::signal_set signals{context, SIGINT, SIGTERM};
+    signals.async_wait([&](const boost::system::error_code&, int) { context.stop(); });
+    log.notice("serving IPVS, state in {}", directory.path().string());
+    notify_service_manager("READY=1");
+    context.run();
+    notify_service_manager("STOPPING=1");
+    log.notice("stopped");
+}
+
+int run(std::span<char* const> arguments) {
+    const CommandLine command_line = parse_command_line(arguments);
+    if (command_line.help) {
+        fmt::print("{}", usage());
+        return EXIT_SUCCESS;
+    }
+    if (command_line.version) {
+        fmt::print("nlvsd {}\n", NLVS_VERSION);
+        return EXIT_SUCCESS;
+    }
+    const Options options = read_options(command_line);
+    if (command_line.check) return EXIT_SUCCESS;
+    const auto target = command_line.foreground ? LogTarget::plain : options.log_target;
+    serve(options, Log{options.log_level, target});
+    return EXIT_SUCCESS;
+}
+
+}  // namespace
+}  // namespace nlvs::daemon
+
+int main(int argc, char** argv) {
+    try {
+        return nlvs::daemon::run({argv, static_cast<std::size_t>(argc)});
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "nlvsd: {}\n", error.what());
+        return EXIT_FAILURE;
+    }
+}

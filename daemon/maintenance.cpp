@@ -1,0 +1,56 @@
+#include "daemon/maintenance.hpp"
+
+namespace nlvs::daemon {
+namespace {
+
+constexpr std::chrono::milliseconds reclaim_period{250};
+
+/// Keeps the beat: the next expiry counts from the last one, not from now, unless it was missed.
+void keep_beat(boost::asio::steady_timer& timer, std::chrono::steady_clock::duration period) {
+    const auto now = std::chrono::steady_clock::now();
+    const auto next = timer.expiry() + period;
+    timer.expires_at(next > now ? next : now + period);
+}
+
+}  // namespace
+
+Maintenance::Maintenance(
+    boost::asio::io_context& context, ControlPlane& control, forwarding::Reclaimer& reclaimer
+)
+    : control_{control},
+      reclaimer_{reclaimer},
+      statistics_{context, StatisticsReader::period},
+      trash_{context, DestinationTrash::scan_period},
+      reclamation_{context, reclaim_period} {
+    tick_statistics();
+    scan_trash();
+    reclaim();
+}
+
+void Maintenance::tick_statistics() {
+    statistics_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        keep_beat(statistics_, control_.tick_statistics());
+        tick_statistics();
+    });
+}
+
+void Maintenance::scan_trash() {
+    trash_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        control_.scan_trash(std::chrono::steady_clock::now());
+        keep_beat(trash_, DestinationTrash::scan_period);
+        scan_trash();
+    });
+}
+
+void Maintenance::reclaim() {
+    reclamation_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        reclaimer_.collect();
+        keep_beat(reclamation_, reclaim_period);
+        reclaim();
+    });
+}
+
+}  // namespace nlvs::daemon

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "daemon/worker_access.hpp"
+#include "forwarding/config/configuration.hpp"
+#include "forwarding/connections/persistence.hpp"
+#include "forwarding/nic/doorbell.hpp"
+#include "forwarding/nic/ethernet_port.hpp"
+#include "forwarding/worker.hpp"
+
+namespace nlvs::daemon {
+
+/// A NIC with its shadow interface, both configured with one queue for each worker and started.
+struct GroupPort {
+    const forwarding::EthernetPort* nic = nullptr;
+    const forwarding::EthernetPort* shadow = nullptr;  ///< null: nothing is punted or injected
+};
+
+struct WorkerGroupSettings {
+    std::uint16_t workers = 1;
+    std::uint32_t maximum_connections = 4'000'000;  ///< of each family, all workers together
+    bool adaptive = true;
+    forwarding::PuntRates punt_rates;  ///< all workers together
+};
+
+/// The workers of a daemon and what they share. Made after the ports and before the control
+/// plane, which prepares the workers' tables through access().
+/// Thread: control.
+class WorkerGroup {
+public:
+    /// How often maintain() wants to be called.
+    static constexpr std::chrono::milliseconds maintenance_period{50};
+
+    /// `ports` in the order of their PortIndex. Throws std::bad_alloc, std::runtime_error.
+    WorkerGroup(
+        forwarding::Configuration& configuration, forwarding::QuiescentState& quiescence,
+        const std::vector<GroupPort>& ports, const WorkerGroupSettings& settings
+    );
+    WorkerGroup(const WorkerGroup&) = delete;
+    WorkerGroup& operator=(const WorkerGroup&) = delete;
+    /// Stops the workers.
+    ~WorkerGroup();
+
+    /// Sends every worker to its lcore. Throws std::runtime_error.
+    void start();
+    /// Returns when every worker has left its loop.
+    void stop() noexcept;
+
+    std::vector<WorkerAccess> access() noexcept;
+
+    forwarding::PersistenceTable& templates() noexcept { return templates_; }
+
+    std::uint16_t size() const noexcept { return static_cast<std::uint16_t>(workers_.size()); }
+
+    const forwarding::WorkerState& worker(forwarding::WorkerId id) const noexcept {
+        return workers_[id]->state();
+    }
+
+    /// Makes a sleeping worker look at its mailbox; call after a post.
+    void wake(forwarding::WorkerId id) noexcept { shared_.hand_over.wake(id); }
+
+    /// Commits memory ahead of need and ends templates whose time is over.
+    void maintain() noexcept;
+
+    /// Next neighbour that a worker wants resolved; false when there is none.
+    bool next_wanted(forwarding::NeighbourWanted& wanted) noexcept;
+
+private:
+    forwarding::Clock clock_;
+    forwarding::PersistenceTable templates_;
+    forwarding::Shared shared_;
+    std::vector<std::unique_ptr<forwarding::Doorbell>> doorbells_;
+    std::vector<std::unique_ptr<forwarding::Worker>> workers_;
+    bool running_ = false;
+};
+
+}  // namespace nlvs::daemon
