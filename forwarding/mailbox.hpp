@@ -69,7 +69,7 @@ public:
     bool pending() const noexcept { return rte_ring_empty(requests_.get()) == 0; }
 
     /// False when control is behind; the worker asks again with the next packet.
-    bool want(const NeighbourWanted& wanted) noexcept {
+    bool want(NeighbourWanted wanted) noexcept {
         return rte_ring_sp_enqueue_elem(wanted_.get(), &wanted, sizeof(wanted)) == 0;
     }
 

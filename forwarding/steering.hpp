@@ -3,6 +3,8 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -54,20 +56,46 @@ private:
 /// Memory order: rte_ring's enqueue releases, its dequeue acquires; the mbuf and its bytes belong
 /// to the sender before and to the owner after, never to both.
 ///
-/// Thread: give any worker; take the owner; pending any.
+/// A worker about to sleep says so first and looks at its ring again; a giver looks at the flag
+/// after its enqueue. With a full fence on both sides at least one sees the other, so no packet
+/// waits for a sleeper.
+///
+/// Thread: give any worker; take, fall_asleep, awake the owner; pending any.
 class HandOver {
 public:
     static constexpr unsigned packets_waiting = 2048;
 
     /// Throws std::bad_alloc.
     explicit HandOver(std::uint16_t workers);
+    HandOver(const HandOver&) = delete;
+    HandOver& operator=(const HandOver&) = delete;
+    ~HandOver();
 
     /// How many of `count` packets the owner's ring took, from the front.
     unsigned give(WorkerId owner, rte_mbuf** packets, unsigned count) noexcept {
-        return rte_ring_mp_enqueue_burst(
+        const unsigned taken = rte_ring_mp_enqueue_burst(
             rings_[owner].get(), reinterpret_cast<void**>(packets), count, nullptr
         );
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (asleep_[owner].load(std::memory_order_relaxed)) wake(owner);
+        return taken;
     }
+
+    /// Announces sleep; true if the ring is empty, so that sleeping is right.
+    bool fall_asleep(WorkerId owner) noexcept {
+        asleep_[owner].store(true, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        return !pending(owner);
+    }
+
+    /// Ends the announced sleep and silences the doorbell.
+    void awake(WorkerId owner) noexcept;
+
+    /// The eventfd that ends the owner's sleep.
+    int doorbell(WorkerId owner) const noexcept { return doorbells_[owner]; }
+
+    /// Rings the owner's doorbell. Thread: any.
+    void wake(WorkerId owner) noexcept;
 
     unsigned take(WorkerId owner, rte_mbuf** packets, unsigned count) noexcept {
         return rte_ring_sc_dequeue_burst(
@@ -83,6 +111,8 @@ private:
     };
 
     std::vector<std::unique_ptr<rte_ring, Free>> rings_;
+    std::vector<int> doorbells_;
+    std::array<std::atomic<bool>, max_workers> asleep_{};
 };
 
 }  // namespace nlvs::forwarding

@@ -91,8 +91,9 @@ public:
     template <class Callback>
     void expire(Ticks now, std::uint32_t limit, Callback&& expired);
 
-    /// Calls visitor(const Entry&) for live entries with index ≥ from, at most `limit` slots
-    /// scanned; returns the index to continue with, no_connection at the end.
+    /// Calls visitor(Entry&) for live entries with index ≥ from, at most `limit` slots scanned;
+    /// returns the index to continue with, no_connection at the end. The visitor may remove the
+    /// entry it is shown.
     template <class Visitor>
     ConnectionIndex visit(ConnectionIndex from, std::uint32_t limit, Visitor&& visitor);
 
@@ -252,7 +253,7 @@ ConnectionIndex ConnectionTable<FamilyTag>::visit(
     const ConnectionIndex end = entries_.used();
     ConnectionIndex index = std::max(from, ConnectionIndex{1});
     for (; index < end && limit > 0; ++index, --limit) {
-        const Entry& entry = entries_[index];
+        Entry& entry = entries_[index];
         if (ExpiryWheel<Pool>::is_linked(entry)) visitor(entry);
     }
     return index < end ? index : no_connection;

@@ -61,7 +61,7 @@ public:
             connection.persistence_template != TemplateId::none().value)
             return false;
         if (connection.protocol == static_cast<std::uint8_t>(net::IpProtocol::sctp)) {
-            return connection.state == sctp_closed;
+            return static_cast<SctpState>(connection.state) == SctpState::closed;
         }
         const auto state = static_cast<ipvs::TcpState>(connection.state);
         if (state == ipvs::TcpState::time_wait || state == ipvs::TcpState::close) return true;
@@ -83,12 +83,39 @@ public:
         Refusal refusal = Refusal::none;
     };
 
-    /// Schedules and makes the connection of a request; `one_packet` receives it when it is not
-    /// to be remembered. Linux: ip_vs_core.c ip_vs_schedule.
+    /// Schedules and makes the connection of a request. `one_packet` receives it instead of the
+    /// table when it is not to be remembered: the caller unbinds it after its packet.
+    /// Linux: ip_vs_core.c ip_vs_schedule, ip_vs_conn.c ip_vs_conn_new.
     template <class F>
     Opened<F> open(
         const PacketContext& context, const Service& service, Connection<F>& one_packet
-    ) noexcept;
+    ) noexcept {
+        if (is_dropped_by_rate(context.settings.sysctls)) return {nullptr, Refusal::drop_rate};
+        const auto choice = service.flags.has(ipvs::ServiceFlags::persistent)
+                                ? choose_persistent<F>(context, service)
+                                : choose<F>(context, service);
+        if (choice.refusal != Refusal::none) return {nullptr, choice.refusal};
+        const auto& key = context.parsed.template flow<F>();
+        const bool forgets = service.flags.has(ipvs::ServiceFlags::one_packet) &&
+                             static_cast<net::IpProtocol>(key.protocol) == net::IpProtocol::udp;
+        Connection<F>* connection = forgets ? &one_packet : worker_.connections<F>().allocate();
+        if (connection == nullptr) {
+            if (!choice.persistence_template.is_none()) {
+                shared_.templates.release(choice.persistence_template);
+            }
+            return {nullptr, Refusal::table_full};
+        }
+        fill(*connection, key, choice, context.now);
+        if (forgets) {
+            connection->flags |= ConnectionFlags::one_packet;
+        } else {
+            worker_.connections<F>().insert(connection);
+        }
+        destination(choice.destination).totals.bind();
+        worker_.counters.destinations[choice.destination.value].connections.add(1);
+        worker_.counters.opened.add(1);
+        return {connection, Refusal::none};
+    }
 
     /// Moves the state machine, the active count and the timer. Linux: ip_vs_set_state.
     template <class F>
@@ -97,6 +124,8 @@ public:
     ) noexcept {
         Ticks timeout = 0;
         bool active = false;
+        bool assures = false;
+        const std::uint8_t before = connection.state;
         switch (static_cast<net::IpProtocol>(connection.protocol)) {
             case net::IpProtocol::tcp: {
                 const auto next = advance_tcp(
@@ -109,6 +138,7 @@ public:
                 connection.state = static_cast<std::uint8_t>(next);
                 timeout = context.settings.state_timeouts.tcp[connection.state];
                 active = is_active(next);
+                assures = next == ipvs::TcpState::established && connection.state != before;
                 break;
             }
             case net::IpProtocol::sctp: {
@@ -119,11 +149,13 @@ public:
                     connection.has(ConnectionFlags::no_output)
                 );
                 timeout = context.settings.state_timeouts.sctp[connection.state];
-                active = connection.state == sctp_established;
+                active = is_active(static_cast<SctpState>(connection.state));
+                assures = active && connection.state != before;
                 break;
             }
             default:
                 timeout = context.settings.state_timeouts.udp;
+                assures = direction == Direction::reply;
                 break;
         }
         if (active == connection.has(ConnectionFlags::inactive)) count_activity(connection, active);
@@ -135,7 +167,7 @@ public:
                 worker_.connections<F>().reschedule(&connection);
             }
         }
-        if (active && connection.persistence_template != TemplateId::none().value) {
+        if (assures && connection.persistence_template != TemplateId::none().value) {
             shared_.templates.assure({connection.persistence_template});
         }
     }
@@ -161,8 +193,114 @@ public:
 private:
     static constexpr std::uint8_t sctp_init = 1;
     static constexpr std::uint8_t sctp_abort = 6;
-    static constexpr std::uint8_t sctp_established = 8;
-    static constexpr std::uint8_t sctp_closed = 13;
+
+    /// Where a new connection goes.
+    struct Choice {
+        DestinationId destination;
+        net::Port destination_port;
+        TemplateId persistence_template;
+        Refusal refusal = Refusal::none;
+
+        static Choice refused(Refusal why) noexcept { return {{}, {}, {}, why}; }
+    };
+
+    /// Linux: ip_vs_core.c todrop_rate of sysctl drop_packet; mode 3 is always on.
+    bool is_dropped_by_rate(const ipvs::Sysctls& sysctls) noexcept {
+        if (sysctls.drop_packet != 3 || sysctls.am_droprate <= 0) return false;
+        if (++worker_.undropped < static_cast<std::uint32_t>(sysctls.am_droprate)) return false;
+        worker_.undropped = 0;
+        return true;
+    }
+
+    template <class F>
+    const ServiceDestination* schedule(
+        const PacketContext& context, const Service& service
+    ) noexcept {
+        const auto& key = context.parsed.template flow<F>();
+        const ScheduleInput input{key.source,      key.destination,
+                                  key.source_port, key.protocol,
+                                  worker_.random,  context.settings.sysctls,
+                                  context.now};
+        return pick(service, input, worker_.schedulers[service.id.value]);
+    }
+
+    /// Linux: ip_vs_core.c ip_vs_schedule — a service found by FTP's or any port serves only
+    /// persistent clients.
+    template <class F>
+    Choice choose(const PacketContext& context, const Service& service) noexcept {
+        const auto& key = context.parsed.template flow<F>();
+        const auto* endpoint = std::get_if<ipvs::EndpointKey>(&service.key);
+        if (endpoint != nullptr && endpoint->port != key.destination_port) {
+            return Choice::refused(Refusal::no_destination);
+        }
+        const ServiceDestination* chosen = schedule<F>(context, service);
+        if (chosen == nullptr) return Choice::refused(Refusal::no_destination);
+        const bool keeps_port = chosen->port.is_any();
+        return {chosen->id, keeps_port ? key.destination_port : chosen->port, {}, Refusal::none};
+    }
+
+    /// Linux: ip_vs_core.c ip_vs_sched_persist.
+    template <class F>
+    Choice choose_persistent(const PacketContext& context, const Service& service) noexcept {
+        const auto& key = context.parsed.template flow<F>();
+        const TemplateKey wanted = template_key(
+            service, key.protocol, key.source, key.destination, key.destination_port
+        );
+        const bool expires_quiescent = context.settings.sysctls.expire_quiescent_template != 0;
+        auto known =
+            shared_.templates.acquire(wanted, context.now.ticks, [&](DestinationId id) noexcept {
+                const DestinationSlot& slot = destination(id);
+                return slot.available.load(std::memory_order_relaxed) &&
+                       !(expires_quiescent && slot.weight.load(std::memory_order_relaxed) == 0);
+            });
+        if (!known) {
+            const ServiceDestination* chosen = schedule<F>(context, service);
+            if (chosen == nullptr) return Choice::refused(Refusal::no_destination);
+            const PersistenceTable::Proposal proposal{
+                chosen->id,
+                template_destination_port(service, key.destination_port, chosen->port),
+                service.persistence_timeout};
+            known = shared_.templates.create(wanted, proposal, context.now.ticks);
+            if (!known) return Choice::refused(Refusal::table_full);
+        }
+        return {
+            known->destination,
+            persistent_destination_port(
+                service, key.destination_port, destination(known->destination).port
+            ),
+            known->id,
+            Refusal::none};
+    }
+
+    template <class F>
+    void fill(
+        Connection<F>& connection, const FlowKey<F>& key, const Choice& choice, Time now
+    ) noexcept {
+        constexpr Ticks initial_timeout = 3 * ticks_per_second;
+        const DestinationSlot& slot = destination(choice.destination);
+        const auto method = slot.method.load(std::memory_order_relaxed);
+        connection.client = key.source;
+        connection.virtual_address = key.destination;
+        connection.client_port = key.source_port;
+        connection.virtual_port = key.destination_port;
+        connection.destination_port = choice.destination_port;
+        connection.protocol = key.protocol;
+        connection.destination_id = choice.destination;
+        connection.persistence_template = choice.persistence_template.value;
+        connection.last_seen = now.ticks;
+        connection.timeout = initial_timeout;
+        connection.flags = static_cast<std::uint16_t>(
+            static_cast<std::uint16_t>(method) | ConnectionFlags::inactive |
+            (method == ForwardingMethod::masquerade ? 0 : ConnectionFlags::no_output)
+        );
+        if (slot.address.family() == F::family) {
+            if constexpr (std::is_same_v<F, V4>) {
+                connection.destination = slot.address.v4();
+            } else {
+                connection.destination = slot.address.v6();
+            }
+        }
+    }
 
     template <class F>
     void count_activity(Connection<F>& connection, bool active) noexcept {

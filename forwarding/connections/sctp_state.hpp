@@ -33,7 +33,7 @@ enum class SctpState : std::uint8_t {
 inline constexpr std::size_t sctp_state_count = 14;
 
 /// Chunk types (RFC 9260 section 3.2) that move the state machine.
-struct SctpChunk {
+struct SctpChunkType {
     static constexpr std::uint8_t init = 1, init_ack = 2, abort = 6, shutdown = 7, shutdown_ack = 8,
                                   error = 9, cookie_echo = 10, cookie_ack = 11,
                                   shutdown_complete = 14;
@@ -60,29 +60,29 @@ inline constexpr std::size_t sctp_event_count = 10;
 constexpr std::uint8_t deciding_sctp_chunk(
     std::uint8_t first, std::optional<std::uint8_t> second
 ) noexcept {
-    const bool cookie = first == SctpChunk::cookie_echo || first == SctpChunk::cookie_ack;
-    return cookie && second == SctpChunk::abort ? SctpChunk::abort : first;
+    const bool cookie = first == SctpChunkType::cookie_echo || first == SctpChunkType::cookie_ack;
+    return cookie && second == SctpChunkType::abort ? SctpChunkType::abort : first;
 }
 
 constexpr SctpEvent sctp_event(std::uint8_t chunk_type) noexcept {
     switch (chunk_type) {
-        case SctpChunk::init:
+        case SctpChunkType::init:
             return SctpEvent::init;
-        case SctpChunk::init_ack:
+        case SctpChunkType::init_ack:
             return SctpEvent::init_ack;
-        case SctpChunk::abort:
+        case SctpChunkType::abort:
             return SctpEvent::abort;
-        case SctpChunk::shutdown:
+        case SctpChunkType::shutdown:
             return SctpEvent::shutdown;
-        case SctpChunk::shutdown_ack:
+        case SctpChunkType::shutdown_ack:
             return SctpEvent::shutdown_ack;
-        case SctpChunk::error:
+        case SctpChunkType::error:
             return SctpEvent::error;
-        case SctpChunk::cookie_echo:
+        case SctpChunkType::cookie_echo:
             return SctpEvent::cookie_echo;
-        case SctpChunk::cookie_ack:
+        case SctpChunkType::cookie_ack:
             return SctpEvent::cookie_ack;
-        case SctpChunk::shutdown_complete:
+        case SctpChunkType::shutdown_complete:
             return SctpEvent::shutdown_complete;
         default:
             return SctpEvent::data;

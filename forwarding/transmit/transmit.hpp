@@ -26,18 +26,18 @@ public:
     template <class F>
     void request(const PacketContext& context, const Connection<F>& connection, const DestinationSlot& slot) noexcept {
         if (slot.local.load(std::memory_order_relaxed)) return request_to_host(context, connection);
-        if (context.parsed.ttl <= 1) [[unlikely]] {
+        if (!may_be_forwarded(context.parsed)) [[unlikely]] {
             return reject<F>(context, IcmpError::time_exceeded, 0, DropReason::ttl_exceeded);
         }
         switch (connection.method()) {
             case ForwardingMethod::masquerade: {
-                if (exceeds_mtu<F>(context, slot.route_mtu.load(std::memory_order_relaxed))) return;
-                rewrite_request(context.l3(), context.l4(), context.parsed, connection);
+                if (is_too_big<F>(context, slot)) return;
+                masquerade<F, Direction::request>(context.packet, context.parsed, connection);
                 decrement_ttl<F>(context.l3());
                 return to_destination(context, context.parsed.l3_offset, F::family, slot);
             }
             case ForwardingMethod::direct_route: {
-                if (exceeds_mtu<F>(context, slot.route_mtu.load(std::memory_order_relaxed))) return;
+                if (is_too_big<F>(context, slot)) return;
                 decrement_ttl<F>(context.l3());
                 return to_destination(context, context.parsed.l3_offset, F::family, slot);
             }
@@ -52,7 +52,7 @@ public:
     /// A reply of a masqueraded connection, to its client.
     template <class F>
     void reply(const PacketContext& context, Connection<F>& connection) noexcept {
-        rewrite_reply(context.l3(), context.l4(), context.parsed, connection);
+        masquerade<F, Direction::reply>(context.packet, context.parsed, connection);
         decrement_ttl<F>(context.l3());
         const std::uint32_t generation =
             shared_.configuration.routing_generation.load(std::memory_order_acquire);
@@ -63,7 +63,7 @@ public:
                 return send(context.packet, context.parsed.l3_offset, F::family, *adjacency);
             }
         }
-        connection.reply_adjacency = route(context, context.parsed.l3_offset, IpOf<F>{connection.client}.address);
+        connection.reply_adjacency = route(context, context.parsed.l3_offset, connection.client);
         connection.reply_generation = static_cast<std::uint16_t>(generation);
     }
 
@@ -71,14 +71,14 @@ public:
     template <class F>
     void reject(const PacketContext& context, IcmpError error, std::uint32_t mtu, DropReason reason) noexcept {
         const auto& key = context.parsed.template flow<F>();
-        rte_mbuf* reply = worker_.icmp_errors.admit(context.now.tsc)
-                              ? make_icmp_error<F>(*context.packet, context.parsed, error, mtu, key.destination)
+        rte_mbuf* reply = worker_.icmp_errors.admit(error, context.now.tsc)
+                              ? make_icmp_error<F>(context.packet, context.parsed, error, mtu, key.destination)
                               : nullptr;
         if (reply != nullptr) {
             const PacketContext answer{
                 reply, context.parsed, context.settings, 0, context.port, false, context.now
             };
-            route(answer, 0, IpOf<F>{key.source}.address);
+            route(answer, 0, key.source);
         }
         drop(context.packet, reason);
     }
@@ -118,17 +118,12 @@ private:
     static constexpr net::Be16 ethertype_ipv4{std::uint16_t{0x0800}};
     static constexpr net::Be16 ethertype_ipv6{std::uint16_t{0x86DD}};
 
+    /// True if the packet does not fit and has been answered. A packet that may be fragmented
+    /// passes: it is cut on its way out.
     template <class F>
-    struct IpOf {
-        net::IpAddress address;
-        explicit IpOf(const typename F::Address& from) noexcept : address{from} {}
-    };
-
-    /// True if the packet was too big and has been dealt with. Linux: ip_vs_xmit.c
-    /// ensure_mtu_is_adequate.
-    template <class F>
-    bool exceeds_mtu(const PacketContext& context, std::uint32_t mtu) noexcept {
-        if (context.parsed.l3_length <= mtu || context.parsed.fragmentation_allowed) [[likely]] return false;
+    bool is_too_big(const PacketContext& context, const DestinationSlot& slot) noexcept {
+        const std::uint32_t mtu = slot.route_mtu.load(std::memory_order_relaxed);
+        if (check_mtu(context.parsed, mtu) != MtuVerdict::too_big) [[likely]] return false;
         reject<F>(context, IcmpError::too_big, mtu, DropReason::too_big);
         return true;
     }
@@ -136,13 +131,37 @@ private:
     template <class F>
     void request_to_host(const PacketContext& context, const Connection<F>& connection) noexcept {
         if (connection.method() == ForwardingMethod::masquerade) {
-            rewrite_request(context.l3(), context.l4(), context.parsed, connection);
+            masquerade<F, Direction::request>(context.packet, context.parsed, connection);
         }
         punt(context);
     }
 
+    /// Linux: ip_vs_xmit.c ip_vs_tunnel_xmit.
     template <class F>
-    void through_tunnel(const PacketContext& context, const DestinationSlot& slot) noexcept;
+    void through_tunnel(const PacketContext& context, const DestinationSlot& slot) noexcept {
+        const TunnelHeader* header = slot.tunnel.load(std::memory_order_acquire);
+        if (header == nullptr) [[unlikely]] {
+            return reject<F>(context, IcmpError::host_unreachable, 0, DropReason::no_route);
+        }
+        const bool discovery = context.settings.sysctls.pmtu_disc != 0;
+        const std::uint32_t mtu = slot.route_mtu.load(std::memory_order_relaxed);
+        switch (check_tunnel_mtu(context.parsed, *header, mtu, discovery)) {
+            case MtuVerdict::fits:
+            case MtuVerdict::fragment: break;
+            case MtuVerdict::too_big:
+                return reject<F>(
+                    context, IcmpError::too_big, tunnel_mtu(*header, mtu), DropReason::too_big
+                );
+            case MtuVerdict::drop: return drop(context.packet, DropReason::too_big);
+        }
+        decrement_ttl<F>(context.l3());
+        if (!encapsulate<F>(
+                context.packet, context.parsed, *header, {context.hash, worker_.outer_id, discovery}
+            )) [[unlikely]] {
+            return drop(context.packet, DropReason::no_buffer);
+        }
+        to_destination(context, 0, header->outer, slot);
+    }
 
     void to_destination(
         const PacketContext& context, std::uint16_t l3_offset, net::Family family, const DestinationSlot& slot

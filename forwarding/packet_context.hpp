@@ -1,0 +1,29 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include "forwarding/config/settings.hpp"
+#include "forwarding/identifiers.hpp"
+#include "forwarding/packet/parse.hpp"
+
+namespace nlvs::forwarding {
+
+/// A packet on its way through the pipeline and what is known about it; lives for one iteration.
+/// Whoever sends, hands over, punts or drops `packet` owns it from then on.
+struct PacketContext {
+    rte_mbuf* packet;
+    const Parsed& parsed;
+    const Settings& settings;
+    std::uint64_t hash;
+    PortIndex port;   ///< where it came in
+    bool taken_over;  ///< another worker received it and found that it is ours
+    Time now;
+
+    std::byte* data() const noexcept { return rte_pktmbuf_mtod(packet, std::byte*); }
+
+    std::byte* l3() const noexcept { return data() + parsed.l3_offset; }
+
+    std::byte* l4() const noexcept { return data() + parsed.l4_offset; }
+};
+
+}  // namespace nlvs::forwarding

@@ -1,0 +1,267 @@
+#include "forwarding/pipeline.hpp"
+
+#include <rte_prefetch.h>
+
+#include <array>
+
+#include "forwarding/packet/partial_checksum.hpp"
+
+namespace nlvs::forwarding {
+
+void Pipeline::run(PortIndex port, rte_mbuf** packets, unsigned count, Time now) noexcept {
+    std::array<PortIndex, burst_size> ports;
+    ports.fill(port);
+    worker_.counters.ports[port].received.add(count);
+    run_burst(packets, ports.data(), count, false, now);
+}
+
+void Pipeline::run_taken_over(rte_mbuf** packets, unsigned count, Time now) noexcept {
+    std::array<PortIndex, burst_size> ports;
+    for (unsigned i = 0; i < count; ++i) ports[i] = static_cast<PortIndex>(packets[i]->port);
+    worker_.counters.taken_over.add(count);
+    run_burst(packets, ports.data(), count, true, now);
+}
+
+void Pipeline::run_burst(
+    rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now
+) noexcept {
+    const Settings& settings = *shared_.configuration.settings.current();
+    std::array<Parsed, burst_size> parsed;
+    std::array<std::uint64_t, burst_size> hashes{};
+    for (unsigned i = 0; i < count; ++i) rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
+    for (unsigned i = 0; i < count; ++i) {
+        rte_mbuf& packet = *packets[i];
+        parsed[i] = parse({rte_pktmbuf_mtod(&packet, std::byte*), packet.data_len}, packet.pkt_len);
+        if (parsed[i].kind != PacketKind::transport) continue;
+        if (parsed[i].family == net::Family::inet) {
+            hashes[i] = worker_.connections_v4.hash_of(parsed[i].flow4);
+            worker_.connections_v4.prefetch_bucket(hashes[i]);
+        } else {
+            hashes[i] = worker_.connections_v6.hash_of(parsed[i].flow6);
+            worker_.connections_v6.prefetch_bucket(hashes[i]);
+        }
+    }
+    for (unsigned i = 0; i < count; ++i) {
+        if (parsed[i].kind != PacketKind::transport) continue;
+        if (parsed[i].family == net::Family::inet) {
+            worker_.connections_v4.prefetch_entry(hashes[i]);
+        } else {
+            worker_.connections_v6.prefetch_entry(hashes[i]);
+        }
+    }
+    for (unsigned i = 0; i < count; ++i) {
+        if (shared_.ports[ports[i]].partial_checksums && !taken_over &&
+            parsed[i].kind == PacketKind::transport) {
+            complete_partial_checksum(packets[i], parsed[i]);
+        }
+        forward({packets[i], parsed[i], settings, hashes[i], ports[i], taken_over, now});
+    }
+    worker_.outgoing.flush(shared_.hand_over, worker_.counters);
+}
+
+void Pipeline::forward(const PacketContext& context) noexcept {
+    const bool v4 = context.parsed.family == net::Family::inet;
+    switch (context.parsed.kind) {
+        case PacketKind::transport:
+            return v4 ? forward_flow<V4>(context) : forward_flow<V6>(context);
+        case PacketKind::icmp_error:
+            return v4 ? forward_icmp_error<V4>(context) : forward_icmp_error<V6>(context);
+        case PacketKind::fragment:
+        case PacketKind::other: return transmit_.punt(context);
+        case PacketKind::malformed: return transmit_.drop(context.packet, DropReason::malformed);
+    }
+}
+
+template <class F>
+void Pipeline::forward_flow(const PacketContext& context) noexcept {
+    const auto found = worker_.connections<F>().find(context.parsed.template flow<F>(), context.hash);
+    if (!found) return miss<F>(context);
+    if (found.direction == Direction::reply) return reply<F>(context, *found.connection);
+    request<F>(context, *found.connection);
+}
+
+template <class F>
+void Pipeline::request(const PacketContext& context, Connection<F>& connection) noexcept {
+    const ipvs::Sysctls& sysctls = context.settings.sysctls;
+    const DestinationSlot& slot = lifecycle_.destination(connection.destination_id);
+    if (Lifecycle::opens(context.parsed) && lifecycle_.reopens(connection, slot, sysctls)) [[unlikely]] {
+        lifecycle_.close(connection);
+        return miss<F>(context);
+    }
+    if (!slot.available.load(std::memory_order_relaxed)) [[unlikely]] {
+        // Linux: ip_vs_core.c ip_vs_in_hook — dropped, and the timer is not refreshed.
+        if (sysctls.expire_nodest_conn == 0) {
+            return transmit_.drop(context.packet, DropReason::destination_unavailable);
+        }
+        lifecycle_.close(connection);
+        return miss<F>(context);
+    }
+    deliver<F>(context, connection, slot);
+}
+
+template <class F>
+void Pipeline::deliver(
+    const PacketContext& context, Connection<F>& connection, const DestinationSlot& slot
+) noexcept {
+    worker_.counters.destinations[connection.destination_id.value].count_in(1, context.parsed.l3_length);
+    ++connection.in_packets;
+    lifecycle_.advance(context, connection, Direction::request);
+    transmit_.request(context, connection, slot);
+}
+
+template <class F>
+void Pipeline::reply(const PacketContext& context, Connection<F>& connection) noexcept {
+    const bool masquerade = connection.method() == ForwardingMethod::masquerade;
+    if (masquerade && !may_be_forwarded(context.parsed)) [[unlikely]] {
+        return transmit_.reject<F>(context, IcmpError::time_exceeded, 0, DropReason::ttl_exceeded);
+    }
+    connection.flags &= static_cast<std::uint16_t>(~ConnectionFlags::no_output);
+    worker_.counters.destinations[connection.destination_id.value].count_out(1, context.parsed.l3_length);
+    lifecycle_.advance(context, connection, Direction::reply);
+    // A real server that answers by itself, seen passing by: routed like any other packet.
+    if (!masquerade) return transmit_.punt(context);
+    transmit_.reply(context, connection);
+}
+
+/// Nobody here knows the flow: it belongs to another worker, opens a connection, or is the
+/// kernel's business.
+template <class F>
+void Pipeline::miss(const PacketContext& context) noexcept {
+    const auto& key = context.parsed.template flow<F>();
+    const Service* service = find_service<F>(context.parsed);
+    const WorkerId owner = owner_of<F>(context, service);
+    if (owner != worker_.id && !context.taken_over) {
+        return worker_.outgoing.add(
+            owner, context.port, context.packet, shared_.hand_over, worker_.counters
+        );
+    }
+    if (service == nullptr || !Lifecycle::may_schedule(context.parsed, context.settings.sysctls)) {
+        return transmit_.punt(context);
+    }
+    // Linux: ip_vs_core.c ip_vs_schedule — FTP data from port 20 is never scheduled.
+    constexpr std::uint16_t ftp_data = 20;
+    if (key.source_port.host() == ftp_data || !is_local<F>(key.destination)) return transmit_.punt(context);
+    open<F>(context, *service);
+}
+
+template <class F>
+void Pipeline::open(const PacketContext& context, const Service& service) noexcept {
+    Connection<F> one_packet{};
+    const auto opened = lifecycle_.open<F>(context, service, one_packet);
+    switch (opened.refusal) {
+        case Lifecycle::Refusal::none: break;
+        case Lifecycle::Refusal::no_destination: {
+            // Linux: ip_vs_core.c ip_vs_leave — FTP data goes to the stack, others learn at once.
+            const auto* endpoint = std::get_if<ipvs::EndpointKey>(&service.key);
+            constexpr net::Port ftp{std::uint16_t{21}};
+            if (endpoint != nullptr && endpoint->port == ftp &&
+                context.parsed.template flow<F>().destination_port != ftp) {
+                return transmit_.punt(context);
+            }
+            return transmit_.reject<F>(context, IcmpError::port_unreachable, 0, DropReason::no_destination);
+        }
+        case Lifecycle::Refusal::table_full:
+            return transmit_.drop(context.packet, DropReason::connection_table_full);
+        case Lifecycle::Refusal::drop_rate: return transmit_.drop(context.packet, DropReason::drop_rate);
+        case Lifecycle::Refusal::persistence_engine:
+            return transmit_.drop(context.packet, DropReason::persistence_engine);
+    }
+    Connection<F>& connection = *opened.connection;
+    deliver<F>(context, connection, lifecycle_.destination(connection.destination_id));
+    if (connection.has(ConnectionFlags::one_packet)) lifecycle_.unbind(connection);
+}
+
+template <class F>
+WorkerId Pipeline::owner_of(const PacketContext& context, const Service* service) const noexcept {
+    if (shared_.steering.workers() == 1) return worker_.id;
+    const auto& key = context.parsed.template flow<F>();
+    if (service != nullptr) {
+        const bool stays = !service->has_masquerade && shared_.ports[context.port].flow_affine;
+        return stays ? worker_.id : shared_.steering.owner(key.source, key.source_port);
+    }
+    const RealServerKey server{key.protocol, key.source, key.source_port};
+    if (shared_.configuration.real_servers.find(server) == nullptr) return worker_.id;
+    return shared_.steering.owner(key.destination, key.destination_port);
+}
+
+/// Linux: ip_vs_ctl.c ip_vs_service_find.
+template <class F>
+const Service* Pipeline::find_service(const Parsed& parsed) const noexcept {
+    const auto& key = parsed.template flow<F>();
+    const Configuration& configuration = shared_.configuration;
+    const auto& of_family =
+        F::family == net::Family::inet ? configuration.services_v4 : configuration.services_v6;
+    if (of_family.load(std::memory_order_relaxed) == 0) return nullptr;
+    ipvs::EndpointKey wanted{key.protocol, key.destination, key.destination_port};
+    if (const Service* exact = configuration.services.find(wanted)) return exact;
+    constexpr std::uint16_t ftp_data = 20;
+    constexpr std::uint16_t first_unprivileged = 1024;
+    const std::uint16_t port = key.destination_port.host();
+    if (key.protocol == static_cast<std::uint8_t>(net::IpProtocol::tcp) &&
+        configuration.ftp_services.load(std::memory_order_relaxed) != 0 &&
+        (port == ftp_data || port >= first_unprivileged)) {
+        wanted.port = net::Port{std::uint16_t{21}};
+        if (const Service* ftp = configuration.services.find(wanted)) return ftp;
+    }
+    if (configuration.any_port_services.load(std::memory_order_relaxed) == 0) return nullptr;
+    wanted.port = net::Port{};
+    return configuration.services.find(wanted);
+}
+
+template <class F>
+bool Pipeline::is_local(const typename F::Address& address) const noexcept {
+    const Route* route = nullptr;
+    if constexpr (F::family == net::Family::inet) {
+        route = shared_.configuration.routes_v4.lookup(address);
+    } else {
+        route = shared_.configuration.routes_v6.lookup(address);
+    }
+    return route != nullptr && route->pick(0).type == NextHop::Type::local;
+}
+
+template <class F>
+void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
+    transmit_.punt(context);
+}
+
+void Pipeline::run_injected(PortIndex port, rte_mbuf** packets, unsigned count) noexcept {
+    worker_.counters.ports[port].injected.add(count);
+    for (unsigned i = 0; i < count; ++i) worker_.output.transmit(port, packets[i]);
+}
+
+void Pipeline::run_timers(Time now, std::uint32_t budget) noexcept {
+    if (!worker_.waiting.empty()) {
+        worker_.waiting.retry(
+            shared_.configuration, now.ticks, worker_.counters,
+            [this](rte_mbuf* packet, net::Family family, const Adjacency& adjacency) {
+                transmit_.send(packet, 0, family, adjacency);
+            }
+        );
+    }
+    expire<V4>(now, budget);
+    expire<V6>(now, budget);
+}
+
+template <class F>
+void Pipeline::expire(Time now, std::uint32_t budget) noexcept {
+    worker_.connections<F>().expire(now.ticks, budget, [this](Connection<F>& connection) {
+        lifecycle_.unbind(connection);
+        return true;
+    });
+}
+
+void Pipeline::expire_unavailable() noexcept {
+    const auto sweep = [this](auto& table) {
+        ConnectionIndex next = 0;
+        while (next != no_connection) {
+            next = table.visit(next, 1024, [this](auto& connection) {
+                const auto& slot = lifecycle_.destination(connection.destination_id);
+                if (!slot.available.load(std::memory_order_relaxed)) lifecycle_.close(connection);
+            });
+        }
+    };
+    sweep(worker_.connections_v4);
+    sweep(worker_.connections_v6);
+}
+
+}  // namespace nlvs::forwarding

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstdint>
+
+#include "forwarding/connections/lifecycle.hpp"
+#include "forwarding/packet_context.hpp"
+#include "forwarding/transmit/transmit.hpp"
+#include "forwarding/worker_state.hpp"
+
+namespace nlvs::forwarding {
+
+/// THE PATH OF A PACKET. Start reading at run().
+///
+///   run            parse the burst, prefetch buckets, prefetch entries, then each packet:
+///   forward        by kind: flow → find its connection; ICMP error → the connection it is
+///                  about; anything else → kernel
+///   request/reply  count, advance the state machine, transmit by the connection's own method
+///   miss           whose flow is it? steer to its owner, open a connection, or punt
+///
+/// Nothing here allocates memory, logs, throws or waits; a packet ends in the output, in another
+/// worker's ring, in the neighbour queue, or is freed with a DropReason.
+/// Thread: its worker.
+class Pipeline {
+public:
+    static constexpr unsigned burst_size = 32;
+
+    Pipeline(Shared& shared, WorkerState& worker) noexcept
+        : shared_{shared}, worker_{worker}, lifecycle_{shared, worker}, transmit_{shared, worker} {}
+
+    Pipeline(const Pipeline&) = delete;
+    Pipeline& operator=(const Pipeline&) = delete;
+
+    /// At most burst_size packets as a NIC delivered them to this worker; takes all.
+    void run(PortIndex port, rte_mbuf** packets, unsigned count, Time now) noexcept;
+
+    /// Packets that another worker recognised as this one's; mbuf->port holds the PortIndex.
+    void run_taken_over(rte_mbuf** packets, unsigned count, Time now) noexcept;
+
+    /// Packets that the kernel sends through the shadow interface of `port`.
+    void run_injected(PortIndex port, rte_mbuf** packets, unsigned count) noexcept;
+
+    /// Timers and retries between bursts; at most `budget` connections expire.
+    void run_timers(Time now, std::uint32_t budget) noexcept;
+
+    /// Removes every connection whose destination is gone. Linux: ip_vs_expire_nodest_conn_flush.
+    void expire_unavailable() noexcept;
+
+private:
+    void run_burst(rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now) noexcept;
+    void forward(const PacketContext& context) noexcept;
+    template <class F>
+    void forward_flow(const PacketContext& context) noexcept;
+    template <class F>
+    void forward_icmp_error(const PacketContext& context) noexcept;
+    template <class F>
+    void request(const PacketContext& context, Connection<F>& connection) noexcept;
+    template <class F>
+    void deliver(const PacketContext& context, Connection<F>& connection, const DestinationSlot& slot) noexcept;
+    template <class F>
+    void reply(const PacketContext& context, Connection<F>& connection) noexcept;
+    template <class F>
+    void miss(const PacketContext& context) noexcept;
+    template <class F>
+    void open(const PacketContext& context, const Service& service) noexcept;
+    template <class F>
+    const Service* find_service(const Parsed& parsed) const noexcept;
+    template <class F>
+    bool is_local(const typename F::Address& address) const noexcept;
+    template <class F>
+    WorkerId owner_of(const PacketContext& context, const Service* service) const noexcept;
+    template <class F>
+    void expire(Time now, std::uint32_t budget) noexcept;
+
+    Shared& shared_;
+    WorkerState& worker_;
+    Lifecycle lifecycle_;
+    Transmit transmit_;
+};
+
+}  // namespace nlvs::forwarding

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <type_traits>
+
+#include "forwarding/clock.hpp"
+#include "forwarding/config/configuration.hpp"
+#include "forwarding/connections/connection_table.hpp"
+#include "forwarding/connections/persistence.hpp"
+#include "forwarding/hand_over_batch.hpp"
+#include "forwarding/identifiers.hpp"
+#include "forwarding/kernel_path.hpp"
+#include "forwarding/mailbox.hpp"
+#include "forwarding/neighbour_queue.hpp"
+#include "forwarding/output.hpp"
+#include "forwarding/schedulers/scheduler.hpp"
+#include "forwarding/statistics/worker_counters.hpp"
+#include "forwarding/steering.hpp"
+#include "forwarding/transmit/icmp_reply.hpp"
+
+namespace nlvs::forwarding {
+
+/// How one port behaves, as a worker must know it. Constant while workers run.
+struct PortTraits {
+    /// A virtual device may hand in packets whose transport checksum is not finished.
+    bool partial_checksums = false;
+    /// The NIC's own hashing keeps a flow on one queue for good, so that flows without a reply
+    /// may stay where they arrive.
+    bool flow_affine = false;
+};
+
+/// What all workers of a daemon share: read-mostly tables and the crossings.
+struct Shared {
+    Shared(Configuration& tables, PersistenceTable& persistence, std::uint16_t workers)
+        : configuration{tables}, templates{persistence}, hand_over{workers}, steering{workers} {}
+
+    Configuration& configuration;  ///< read only, but for the atomics in DestinationSlot::totals
+    PersistenceTable& templates;
+    HandOver hand_over;
+    Steering steering;
+    std::array<PortTraits, max_ports> ports{};
+};
+
+/// Everything one worker owns that outlives a packet.
+/// Thread: its worker; `counters` any, `mailbox` control as documented there.
+struct WorkerState {
+    WorkerState(
+        WorkerId worker, std::uint32_t maximum_connections, std::uint64_t seed, BurstSink& sink
+    )
+        : id{worker},
+          connections_v4{maximum_connections, seed, clock.read().ticks},
+          connections_v6{maximum_connections, ~seed, clock.read().ticks},
+          output{sink, counters},
+          random{seed} {}
+
+    WorkerState(const WorkerState&) = delete;
+    WorkerState& operator=(const WorkerState&) = delete;
+
+    WorkerId id;
+    Clock clock;
+    WorkerCounters counters;
+    ConnectionTable<V4> connections_v4;
+    ConnectionTable<V6> connections_v6;
+    SlotArray<SchedulerState> schedulers;  ///< by ServiceId
+    IcmpErrorLimiter icmp_errors;
+    NeighbourQueue waiting;
+    PuntPolicer policer;
+    Mailbox mailbox;
+    Output output;
+    HandOverBatch outgoing;
+    RandomSource random;
+    std::uint16_t outer_id = 0;         ///< IPv4 identification of tunnel headers
+    std::uint32_t undropped = 0;        ///< new connections since drop_packet last took one
+
+    template <class F>
+    ConnectionTable<F>& connections() noexcept {
+        if constexpr (std::is_same_v<F, V4>) {
+            return connections_v4;
+        } else {
+            return connections_v6;
+        }
+    }
+};
+
+}  // namespace nlvs::forwarding
