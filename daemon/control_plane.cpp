@@ -5,17 +5,18 @@
 #include <memory>
 #include <utility>
 
+#include "compat/procfs/kernel_clock.hpp"
+
 namespace nlvs::daemon {
 namespace {
 
 using ipvs::Error;
 using ipvs::Result;
 
-/// Linux: ip_vs_ctl.c ip_vs_set_timeout — a value must fit an int of jiffies. HZ is 250 as in
-/// Debian's kernel.
-constexpr std::uint32_t kernel_hz = 250;
+/// Linux: ip_vs_ctl.c ip_vs_set_timeout — a value must fit an int of jiffies.
 constexpr std::uint32_t maximum_timeout =
-    static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max()) / kernel_hz;
+    static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max()) /
+    procfs::jiffies_per_second;
 
 std::vector<const forwarding::WorkerCounters*> counters_of(const std::vector<WorkerAccess>& workers) {
     std::vector<const forwarding::WorkerCounters*> result;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "forwarding/config/slot_array.hpp"
 #include "forwarding/schedulers/scheduler_state.hpp"
 #include "forwarding/statistics/worker_counters.hpp"
@@ -15,6 +17,7 @@ struct WorkerAccess {
     forwarding::WorkerCounters* counters = nullptr;
     forwarding::SlotArray<forwarding::SchedulerState>* schedulers = nullptr;
     forwarding::Mailbox* mailbox = nullptr;
+    std::function<void()> wake;  ///< after a post: the worker may be asleep
 };
 
 }  // namespace nlvs::daemon

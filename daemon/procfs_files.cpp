@@ -1,0 +1,70 @@
+#include "daemon/procfs_files.hpp"
+
+#include "compat/procfs/applications_text.hpp"
+#include "compat/procfs/connections_text.hpp"
+#include "compat/procfs/statistics_text.hpp"
+#include "compat/procfs/sysctl.hpp"
+#include "daemon/connection_lister.hpp"
+#include "daemon/services_text.hpp"
+
+namespace nlvs::daemon {
+namespace {
+
+std::unique_ptr<TextSource> ready(std::string text) {
+    return std::make_unique<ReadyText>(std::move(text));
+}
+
+/// The workers take the place of CPUs.
+std::string per_cpu_text(const ControlPlane& control) {
+    const StatisticsReader& statistics = control.statistics();
+    std::vector<ipvs::Totals> workers;
+    for (std::size_t i = 0; i < statistics.workers(); ++i) {
+        workers.push_back(statistics.worker_totals(i));
+    }
+    return procfs::statistics_per_cpu_text(workers, control.totals());
+}
+
+ProcfsFile sysctl_file(ControlPlane& control, const procfs::Sysctl& sysctl) {
+    return {
+        "/sys/net/ipv4/vs/" + std::string{sysctl.name},
+        [&] { return ready(procfs::read(sysctl, control.sysctls())); },
+        [&](std::string_view text) {
+            ipvs::Sysctls values = control.sysctls();
+            const auto written = procfs::write(sysctl, text, values);
+            if (!written) return ipvs::to_errno(written.error(), ipvs::Door::netlink);
+            control.set_sysctls(values);
+            return 0;
+        }
+    };
+}
+
+}  // namespace
+
+std::vector<ProcfsFile> procfs_files(ControlPlane& control, WorkerMail& mail) {
+    std::vector<ProcfsFile> files{
+        {"/net/ip_vs", [&] { return std::make_unique<ServicesText>(control); }, {}},
+        {"/net/ip_vs_app", [] { return ready(std::string{procfs::applications_header}); }, {}},
+        {"/net/ip_vs_conn",
+         [&] {
+             return std::make_unique<ConnectionLister>(
+                 mail, procfs::connections_header, procfs::append_connection
+             );
+         },
+         {}},
+        {"/net/ip_vs_conn_sync",
+         [&] {
+             return std::make_unique<ConnectionLister>(
+                 mail, procfs::synced_connections_header, procfs::append_synced_connection
+             );
+         },
+         {}},
+        {"/net/ip_vs_stats", [&] { return ready(procfs::statistics_text(control.totals())); }, {}},
+        {"/net/ip_vs_stats_percpu", [&] { return ready(per_cpu_text(control)); }, {}},
+    };
+    for (const procfs::Sysctl& sysctl : procfs::sysctls()) {
+        files.push_back(sysctl_file(control, sysctl));
+    }
+    return files;
+}
+
+}  // namespace nlvs::daemon

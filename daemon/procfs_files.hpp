@@ -1,0 +1,26 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/control_plane.hpp"
+#include "daemon/text_source.hpp"
+#include "daemon/worker_mail.hpp"
+
+namespace nlvs::daemon {
+
+/// One file of the daemon's file system, without saying how it is mounted.
+struct ProcfsFile {
+    std::string path;  ///< from the root, which mirrors /proc: "/net/ip_vs"
+    std::function<std::unique_ptr<TextSource>()> open;
+    /// A positive errno or 0; null for files that cannot be written.
+    std::function<int(std::string_view text)> write;
+};
+
+/// Everything the kernel's ip_vs shows below /proc. `control` and `mail` outlive the files.
+std::vector<ProcfsFile> procfs_files(ControlPlane& control, WorkerMail& mail);
+
+}  // namespace nlvs::daemon
