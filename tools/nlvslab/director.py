@@ -180,13 +180,21 @@ class Director:
             run("kill", "-KILL", child, check=False)
         if self.lab.engine != "kernel":
             self.lab.processes.kill(self.name, "nlvsd")
+        self._cables("down")
+
+    def revive(self):
+        """After crash(): what booting the machine again does."""
+        self._cables("up")
+        if self.lab.engine != "kernel":
+            self.start_nlvsd()
+        self._configure_shadows()
+        self.start_keepalived()
+
+    def _cables(self, state):
+        """A dead machine's cables have no carrier: pulled at the switch."""
+        switch = self.lab.namespace("switch")
         for attachment in self.attachments:
-            device = (
-                attachment.device
-                if self.lab.engine != "kernel"
-                else self.lab.topology.shadow(attachment)
-            )
-            self.namespace.ip("link", "set", device, "down")
+            switch.ip("link", "set", f"{self.name}-{attachment.device}", state)
 
     # -- questions --------------------------------------------------------------------------
 
