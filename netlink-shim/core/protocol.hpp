@@ -20,6 +20,12 @@ inline constexpr std::uint16_t ipvs_family_id = 0x4956;
 /// kernel checks the caller's CAP_NET_ADMIN as it does for the family.
 inline constexpr std::uint16_t sockopt_message_type = 0x4957;
 
+/// The kernel has answered before a send call returns, and makes the next part of a dump before
+/// a receive call does; clients that do not wait rely on it. So before such a client is told
+/// EAGAIN, a front end asks the daemon: the payload is the client's port id (u32), and the
+/// answer, a bare header, leaves after everything that this client can be given now.
+inline constexpr std::uint16_t flush_message_type = 0x4958;
+
 inline constexpr char ipvs_family_name[] = "IPVS";
 
 /// Where daemons register: <run directory>/<network namespace inode>/registration.

@@ -139,6 +139,7 @@ void NetlinkSocket::handle_message(std::span<const std::byte> message, std::uint
     ++counters_.messages;
     nlmsghdr header;
     std::memcpy(&header, message.data(), sizeof(header));
+    if (header.nlmsg_type == flush_message_type) return flush(message, sender);
     auto& conversation = sessions_[sender];
     if (!conversation) conversation = std::make_shared<Conversation>(context_);
     Client client;
@@ -151,9 +152,21 @@ void NetlinkSocket::handle_message(std::span<const std::byte> message, std::uint
     if (!conversation->session.add(std::move(answer))) ++counters_.answers_dropped;
 }
 
+/// Requests are handled in the order they came, so those of the client are done by now.
+void NetlinkSocket::flush(std::span<const std::byte> message, std::uint32_t sender) {
+    std::uint32_t client = 0;
+    if (message.size() < sizeof(nlmsghdr) + sizeof(client)) return;
+    std::memcpy(&client, message.data() + sizeof(nlmsghdr), sizeof(client));
+    advance(client);
+    nlmsghdr answer = {};
+    answer.nlmsg_len = sizeof(answer);
+    answer.nlmsg_type = flush_message_type;
+    send(sender, std::as_bytes(std::span(&answer, 1)));
+}
+
 void NetlinkSocket::advance(std::uint32_t client) {
     const auto found = sessions_.find(client);
-    if (found == sessions_.end() || found->second->scheduled) return;
+    if (found == sessions_.end()) return;
     Conversation& conversation = *found->second;
     bool sent_any = false;
     const auto progress = conversation.session.advance([&](std::span<const std::byte> datagram) {
@@ -186,14 +199,10 @@ void NetlinkSocket::advance(std::uint32_t client) {
 void NetlinkSocket::schedule(
     std::uint32_t client, const std::shared_ptr<Conversation>& conversation
 ) {
-    conversation->scheduled = true;
     conversation->timer.expires_after(conversation->pause);
     conversation->timer.async_wait(
         [this, client, weak = std::weak_ptr(conversation)](const boost::system::error_code& error) {
-            const auto still_there = weak.lock();
-            if (error || !still_there) return;
-            still_there->scheduled = false;
-            advance(client);
+            if (!error && !weak.expired()) advance(client);
         }
     );
 }

@@ -56,13 +56,13 @@ private:
         Session session;
         boost::asio::steady_timer timer;
         std::chrono::microseconds pause{0};
-        bool scheduled = false;
     };
 
     void wait();
     void receive_all();
     void receive_datagram(std::span<const std::byte> bytes, std::uint32_t sender);
     void handle_message(std::span<const std::byte> message, std::uint32_t sender);
+    void flush(std::span<const std::byte> message, std::uint32_t sender);
     void advance(std::uint32_t client);
     void schedule(std::uint32_t client, const std::shared_ptr<Conversation>& conversation);
     SendStatus send(std::uint32_t client, std::span<const std::byte> datagram);

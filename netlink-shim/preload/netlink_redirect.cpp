@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,6 +21,8 @@ namespace {
 
 constexpr int inherited_scan = 32;
 constexpr std::size_t max_parts = 64;
+// For a daemon that is stopped or busy; it never holds up a client that does not wait for long.
+constexpr timeval longest_wait = {0, 100'000};
 
 // Hints, not truths: each only saves system calls.
 constinit std::atomic<bool> generic_netlink_seen = false;
@@ -181,6 +184,36 @@ bool rewrite_sender(int socket, void* name, std::size_t capacity) noexcept {
     return true;
 }
 
+std::uint32_t port_of(int socket) noexcept {
+    sockaddr_nl name = {};
+    socklen_t size = sizeof(name);
+    return syscall(SYS_getsockname, socket, &name, &size) == 0 ? name.nl_pid : 0;
+}
+
+/// True once the daemon has sent `client` all that it can be given now.
+bool flush_answers(std::uint32_t daemon, std::uint32_t client) noexcept {
+    const auto socket = static_cast<int>(
+        syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC)
+    );
+    if (socket < 0) return false;
+    syscall(
+        SYS_setsockopt, socket, SOL_SOCKET, SO_RCVTIMEO, &longest_wait, sizeof(longest_wait)
+    );
+    struct {
+        nlmsghdr header;
+        std::uint32_t client;
+    } request = {{sizeof(request), flush_message_type, NLM_F_REQUEST, 0, 0}, client};
+    sockaddr_nl name = {};
+    name.nl_family = AF_NETLINK;
+    name.nl_pid = daemon;
+    const bool sent =
+        syscall(SYS_sendto, socket, &request, sizeof(request), 0, &name, sizeof(name)) >= 0;
+    const bool flushed =
+        sent && syscall(SYS_recvfrom, socket, &request, sizeof(request), 0, nullptr, nullptr) >= 0;
+    syscall(SYS_close, socket);
+    return flushed;
+}
+
 }  // namespace
 
 bool may_hold_generic_netlink() noexcept {
@@ -263,6 +296,15 @@ bool redirect_send(
     }
     result = static_cast<int>(count);
     return true;
+}
+
+bool has_more_after_failure(int socket) noexcept {
+    if (errno != EAGAIN || last_daemon_port.load(std::memory_order_relaxed) == 0) return false;
+    const KeepErrno keep;
+    if (!is_generic_netlink(socket)) return false;
+    Registration daemon;
+    return find_daemon(network_namespace_of(socket), daemon) == Lookup::found &&
+           flush_answers(daemon.port, port_of(socket));
 }
 
 std::size_t name_capacity(const msghdr* message) noexcept {

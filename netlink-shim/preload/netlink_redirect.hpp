@@ -31,6 +31,10 @@ bool redirect_send(
 std::size_t name_capacity(const msghdr* message) noexcept;
 std::size_t name_capacity(const sockaddr* name, const socklen_t* length) noexcept;
 
+/// Whether a receive call that failed shall be tried again: it did not want to wait (EAGAIN),
+/// and the daemon had something for this socket on the way. Otherwise errno is kept.
+bool has_more_after_failure(int socket) noexcept;
+
 /// Makes the daemon's answers come from the kernel. Keeps errno.
 void restore_sender(int socket, void* name, std::size_t capacity) noexcept;
 

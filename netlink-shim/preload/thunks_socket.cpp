@@ -10,6 +10,17 @@
 
 using namespace nlvs::shim;
 
+namespace {
+
+template <class Call>
+auto receive(int fd, Call call) {
+    const auto result = call();
+    if (result < 0 && has_more_after_failure(fd)) return call();
+    return result;
+}
+
+}  // namespace
+
 #pragma GCC visibility push(default)
 
 extern "C" {
@@ -69,7 +80,8 @@ ssize_t writev(int fd, const iovec* parts, int count) {
 
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
     const size_t capacity = name_capacity(message);
-    const ssize_t result = next<"recvmsg", ssize_t(int, msghdr*, int)>()(fd, message, flags);
+    const auto call = next<"recvmsg", ssize_t(int, msghdr*, int)>();
+    const ssize_t result = receive(fd, [=] { return call(fd, message, flags); });
     if (result >= 0) received(fd, *message, capacity);
     return result;
 }
@@ -78,8 +90,9 @@ ssize_t recvfrom(
     int fd, void* bytes, size_t size, int flags, sockaddr* name, socklen_t* length
 ) {
     const size_t capacity = name_capacity(name, length);
-    using Function = ssize_t(int, void*, size_t, int, sockaddr*, socklen_t*);
-    const ssize_t result = next<"recvfrom", Function>()(fd, bytes, size, flags, name, length);
+    const auto call =
+        next<"recvfrom", ssize_t(int, void*, size_t, int, sockaddr*, socklen_t*)>();
+    const auto result = receive(fd, [=] { return call(fd, bytes, size, flags, name, length); });
     if (result >= 0 && capacity > 0) restore_sender(fd, name, capacity);
     return result;
 }
@@ -87,22 +100,42 @@ ssize_t recvfrom(
 ssize_t __recvfrom_chk(
     int fd, void* bytes, size_t size, size_t room, int flags, sockaddr* name, socklen_t* length
 ) {
-    const size_t capacity = name_capacity(name, length);
+    if (size <= room) return recvfrom(fd, bytes, size, flags, name, length);
     using Function = ssize_t(int, void*, size_t, size_t, int, sockaddr*, socklen_t*);
-    const auto call = next<"__recvfrom_chk", Function>();
-    const ssize_t result = call(fd, bytes, size, room, flags, name, length);
-    if (result >= 0 && capacity > 0) restore_sender(fd, name, capacity);
-    return result;
+    return next<"__recvfrom_chk", Function>()(fd, bytes, size, room, flags, name, length);
 }
 
 int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
-    using Function = int(int, mmsghdr*, unsigned, int, timespec*);
-    const int result = next<"recvmmsg", Function>()(fd, messages, count, flags, timeout);
-    for (int i = 0; i < result; ++i) {
-        msghdr& message = messages[i].msg_hdr;
-        received(fd, message, message.msg_namelen);
-    }
+    const auto call = next<"recvmmsg", int(int, mmsghdr*, unsigned, int, timespec*)>();
+    const int result = receive(fd, [=] { return call(fd, messages, count, flags, timeout); });
+    for (int i = 0; i < result; ++i)
+        received(fd, messages[i].msg_hdr, messages[i].msg_hdr.msg_namelen);
     return result;
+}
+
+ssize_t recv(int fd, void* bytes, size_t size, int flags) {
+    const auto call = next<"recv", ssize_t(int, void*, size_t, int)>();
+    return receive(fd, [=] { return call(fd, bytes, size, flags); });
+}
+
+ssize_t __recv_chk(int fd, void* bytes, size_t size, size_t room, int flags) {
+    const auto call = next<"__recv_chk", ssize_t(int, void*, size_t, size_t, int)>();
+    return receive(fd, [=] { return call(fd, bytes, size, room, flags); });
+}
+
+ssize_t read(int fd, void* bytes, size_t size) {
+    const auto call = next<"read", ssize_t(int, void*, size_t)>();
+    return receive(fd, [=] { return call(fd, bytes, size); });
+}
+
+ssize_t __read_chk(int fd, void* bytes, size_t size, size_t room) {
+    const auto call = next<"__read_chk", ssize_t(int, void*, size_t, size_t)>();
+    return receive(fd, [=] { return call(fd, bytes, size, room); });
+}
+
+ssize_t readv(int fd, const iovec* parts, int count) {
+    const auto call = next<"readv", ssize_t(int, const iovec*, int)>();
+    return receive(fd, [=] { return call(fd, parts, count); });
 }
 
 int getsockopt(int fd, int level, int option, void* value, socklen_t* length) noexcept {

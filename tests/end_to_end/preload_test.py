@@ -1,0 +1,223 @@
+#!/usr/bin/python3
+"""Programs under the preload library against a daemon, in a network namespace of their own.
+
+usage: preload_test.py LIBRARY TEST_DAEMON [TEST...]      exit status 77: no namespace possible
+"""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CASES = re.findall(r"^def case_(\w+)", (HERE / "preload_client.py").read_text(), re.M)
+DRIVEN = {"dump_to_a_client_that_does_not_wait", "list_families", "paths", "slow_reader",
+          "unprivileged"}
+
+
+def enter_namespace():
+    if os.environ.get("NLVS_TEST_NAMESPACE"):
+        return
+    command = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "-r", "--net"]
+    if subprocess.run([*command, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        print("no permission for a network namespace")
+        sys.exit(77)
+    os.execvpe("unshare", [*command, sys.executable, *sys.argv],
+               {**os.environ, "NLVS_TEST_NAMESPACE": "1"})
+
+
+class Preload(unittest.TestCase):
+    library = daemon_path = ""
+
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="nlvs-preload-")
+        os.chmod(self.directory.name, 0o755)
+        root = pathlib.Path(self.directory.name)
+        self.run_directory = root / "run"
+        self.files = root / "files"
+        (self.files / "net").mkdir(parents=True)
+        (self.files / "net/ip_vs").write_text("the daemon's\n")
+        (self.files / "sys/net/ipv4/vs").mkdir(parents=True)
+        (self.files / "sys/net/ipv4/vs/conntrack").write_text("0\n")
+        self.daemon = None
+        self.start_daemon()
+
+    def tearDown(self):
+        self.stop_daemon()
+        self.directory.cleanup()
+
+    def start_daemon(self):
+        self.daemon = subprocess.Popen(
+            [self.daemon_path, str(self.files)], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "NLVS_RUN_DIR": str(self.run_directory)})
+        self.assertTrue(self.daemon.stdout.readline().strip().isdigit())
+
+    def stop_daemon(self, number=signal.SIGTERM):
+        if self.daemon:
+            self.daemon.send_signal(number)
+            status = self.daemon.wait(10)
+            self.daemon.stdout.close()
+            self.daemon = None
+            return status
+        return None
+
+    def environment(self):
+        return {**os.environ, "LD_PRELOAD": self.library,
+                "NLVS_RUN_DIR": str(self.run_directory), "LC_ALL": "C"}
+
+    def run_program(self, *command, **options):
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60,
+                              env=self.environment(), **options)
+
+    def run_case(self, name, **options):
+        result = self.run_program(sys.executable, str(HERE / "preload_client.py"), name, **options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def ipvsadm(self, *arguments, **options):
+        return self.run_program("ipvsadm", *arguments, **options)
+
+    def registration(self):
+        found, = self.run_directory.glob("*/registration")
+        return found
+
+    def test_raw_clients(self):
+        for name in CASES:
+            if name not in DRIVEN:
+                with self.subTest(name):
+                    self.run_case(name)
+
+    def test_ipvsadm_round_trip(self):
+        for arguments in (["-A", "-t", "10.0.0.1:80", "-s", "wrr"],
+                          ["-a", "-t", "10.0.0.1:80", "-r", "10.1.0.1:80", "-m", "-w", "3"],
+                          ["-A", "-u", "[2001:db8::1]:53", "-s", "rr"],
+                          ["-A", "-f", "7", "-s", "rr", "-p", "60"]):
+            result = self.ipvsadm(*arguments)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+        saved = self.ipvsadm("-Sn").stdout
+        self.assertEqual(sorted(saved.splitlines()), sorted([
+            "-A -t 10.0.0.1:80 -s wrr",
+            "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 3",
+            "-A -u [2001:db8::1]:53 -s rr",
+            "-A -f 7 -s rr -p 60"]))
+        again = self.ipvsadm("-A", "-t", "10.0.0.1:80", "-s", "rr")
+        self.assertEqual((again.returncode, again.stderr), (255, "Service already exists\n"))
+        self.assertEqual(self.ipvsadm("-C").returncode, 0)
+        self.assertEqual(self.ipvsadm("-Sn").stdout, "")
+
+    def test_a_list_of_families_is_the_kernels_and_ours(self):
+        mine = self.run_case("list_families").splitlines()
+        self.stop_daemon()
+        kernels = self.run_case("list_families").splitlines()
+        self.assertIn("nlctrl", kernels)
+        self.assertEqual(mine, [name for name in kernels if name != "IPVS"] + ["IPVS"])
+
+    def test_paths_below_proc(self):
+        self.assertEqual(self.run_case("paths"), "the daemon's\n" * 2 + "1\n")
+        for program in (["cat", "/proc/net/ip_vs"], ["head", "-1", "/proc/net/ip_vs"],
+                        ["dd", "if=/proc/net/ip_vs", "status=none"],
+                        ["perl", "-pe", "", "/proc/net/ip_vs"]):
+            self.assertEqual(self.run_program(*program).stdout, "the daemon's\n", program)
+        self.assertEqual(self.run_program("ls", "/proc/sys/net/ipv4/vs").stdout, "conntrack\n")
+        self.assertEqual(self.run_program("sh", "-c", "test -r /proc/net/ip_vs").returncode, 0)
+
+    def test_a_stopped_reader_stalls_nobody(self):
+        lines = "".join(f"-A -u 10.0.{n >> 8}.{n & 255}:53 -s rr\n" for n in range(1000))
+        self.assertEqual(self.ipvsadm("-R", input=lines).returncode, 0)
+        slow = subprocess.Popen(
+            [sys.executable, str(HERE / "preload_client.py"), "slow_reader"], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment())
+        with slow:
+            self.assertEqual(slow.stdout.readline(), "stopped\n")
+            for _ in range(3):
+                self.assertEqual(len(self.ipvsadm("-Sn").stdout.splitlines()), 1000)
+            out, _ = slow.communicate("go\n", timeout=30)
+        self.assertEqual(out, "1000\n")
+        self.assertEqual(self.run_case("dump_to_a_client_that_does_not_wait"), "1000\n")
+
+    def test_a_client_that_dies_during_its_dump_harms_nobody(self):
+        lines = "".join(f"-A -u 10.0.{n >> 8}.{n & 255}:53 -s rr\n" for n in range(1000))
+        self.assertEqual(self.ipvsadm("-R", input=lines).returncode, 0)
+        for _ in range(5):
+            slow = subprocess.Popen(
+                [sys.executable, str(HERE / "preload_client.py"), "slow_reader"], text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment())
+            with slow:
+                slow.stdout.readline()
+                slow.kill()
+        self.assertEqual(len(self.ipvsadm("-Sn").stdout.splitlines()), 1000)
+
+    def test_a_killed_daemons_registration_is_harmless(self):
+        self.stop_daemon(signal.SIGKILL)
+        self.assertTrue(self.registration().exists())
+        without = subprocess.run(["ipvsadm", "-Sn"], capture_output=True, text=True, check=False)
+        result = self.ipvsadm("-Sn")
+        self.assertEqual((result.returncode, result.stdout, result.stderr),
+                         (without.returncode, without.stdout, without.stderr))
+        self.start_daemon()
+        self.assertEqual(self.ipvsadm("-Sn").returncode, 0)
+
+    def test_a_stopped_daemon_leaves_no_registration(self):
+        self.assertEqual(self.stop_daemon(), 0)
+        self.assertEqual(list(self.run_directory.glob("*/registration*")), [])
+
+    def test_a_registered_daemon_that_is_unreachable_is_an_error(self):
+        registration = self.registration()
+        port = re.search(r"port (\d+)", registration.read_text())[1]
+        text = registration.read_text().replace(f"port {port}", "port 4000000001")
+        registration.write_text(text)
+        result = self.ipvsadm("-A", "-t", "10.0.0.1:80", "-s", "rr")
+        self.assertNotEqual(result.returncode, 0)
+        code = ("import sys; sys.path.insert(0, sys.argv[1]); import preload_client as c;"
+                "c.generic_socket().sendto(c.get_family('IPVS'), (0, 0))")
+        result = self.run_program(sys.executable, "-c", code, str(HERE))
+        self.assertIn("ConnectionRefusedError", result.stderr)
+
+    def test_a_second_daemon_is_refused(self):
+        second = subprocess.run([self.daemon_path], capture_output=True, text=True, check=False,
+                                env={**os.environ, "NLVS_RUN_DIR": str(self.run_directory)})
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("another daemon serves this network namespace", second.stderr)
+        self.assertEqual(self.ipvsadm("-Sn").returncode, 0)
+
+    def test_another_namespace_is_not_served(self):
+        code = f"{sys.executable} {HERE / 'preload_client.py'} list_families"
+        result = self.run_program("unshare", "--net", "sh", "-c", code)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotIn("IPVS", result.stdout.split())
+
+    @unittest.skipUnless(os.geteuid() == 0 and os.environ.get("NLVS_TEST_NAMESPACE"), "needs root")
+    def test_without_the_capability_nothing_gets_through(self):
+        result = self.run_program(
+            "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
+            sys.executable, str(HERE / "preload_client.py"), "unprivileged")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_only_libc_is_needed_and_only_listed_symbols_are_defined(self):
+        needed = subprocess.run(["readelf", "-d", self.library], capture_output=True, text=True,
+                                check=True).stdout
+        self.assertEqual(re.findall(r"NEEDED.*\[(.*)\]", needed), ["libc.so.6"])
+        self.assertNotIn("TLS", subprocess.run(["readelf", "-l", self.library], check=True,
+                                               capture_output=True, text=True).stdout)
+        listed = re.findall(r'^    \{"(\w+)"', (ROOT / "netlink-shim/preload/symbols.hpp")
+                            .read_text(), re.M)
+        exported = re.findall(r"^        (\w+);", (ROOT / "netlink-shim/preload/export.map")
+                              .read_text(), re.M)
+        self.assertEqual(listed, exported)
+        defined = subprocess.run(["nm", "-D", "--defined-only", self.library],
+                                 capture_output=True, text=True, check=True).stdout
+        self.assertEqual(sorted(re.findall(r" T (\w+)", defined)), sorted(listed))
+        self.assertEqual(len(defined.splitlines()), len(listed))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    enter_namespace()
+    Preload.library, Preload.daemon_path = sys.argv[1:3]
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
