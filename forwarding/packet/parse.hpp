@@ -29,15 +29,15 @@ namespace nlvs::forwarding {
 /// Thread: any.
 class FrameParser {
 public:
-    FrameParser(std::span<const std::byte> frame, std::size_t frame_length) noexcept
+    FrameParser(
+        std::span<const std::byte> frame, std::size_t frame_length, Parsed& parsed
+    ) noexcept
         : data_{frame.data()},
           readable_{frame.size() < frame_length ? frame.size() : frame_length},
-          frame_length_{frame_length} {}
+          frame_length_{frame_length},
+          parsed_{parsed} {}
 
-    Parsed run() noexcept {
-        parsed_.kind = ethernet();
-        return parsed_;
-    }
+    void run() noexcept { parsed_.kind = ethernet(); }
 
 private:
     static constexpr unsigned max_vlan_tags = 2;
@@ -308,13 +308,15 @@ private:
     std::size_t readable_;
     std::size_t frame_length_;
     std::size_t end_ = 0;
-    Parsed parsed_;
+    Parsed& parsed_;
 };
 
 /// Parses an Ethernet frame. Total: any bytes give a result; never reads beyond `frame`.
 /// `frame_length` is the whole frame's length (≥ frame.size() for a segmented mbuf).
 inline Parsed parse(std::span<const std::byte> frame, std::size_t frame_length) noexcept {
-    return FrameParser{frame, frame_length}.run();
+    Parsed parsed;
+    FrameParser{frame, frame_length, parsed}.run();
+    return parsed;
 }
 
 }  // namespace nlvs::forwarding
