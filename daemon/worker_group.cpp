@@ -101,11 +101,14 @@ void WorkerGroup::stop() noexcept {
     for (WorkerId id = 0; id < workers_.size(); ++id) rte_eal_wait_lcore(forwarding::Eal::lcore_of(id));
 }
 
-std::vector<WorkerAccess> WorkerGroup::access() noexcept {
+std::vector<WorkerAccess> WorkerGroup::access() {
     std::vector<WorkerAccess> result;
     for (const auto& worker : workers_) {
         auto& state = worker->state();
-        result.push_back({&state.counters, &state.schedulers, &state.mailbox});
+        result.push_back({
+            &state.counters, &state.schedulers, &state.mailbox,
+            [this, id = state.id] { shared_.hand_over.wake(id); }
+        });
     }
     return result;
 }

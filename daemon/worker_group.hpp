@@ -50,7 +50,8 @@ public:
     /// Returns when every worker has left its loop.
     void stop() noexcept;
 
-    std::vector<WorkerAccess> access() noexcept;
+    /// Valid as long as the group.
+    std::vector<WorkerAccess> access();
 
     forwarding::PersistenceTable& templates() noexcept { return templates_; }
 
@@ -59,9 +60,6 @@ public:
     const forwarding::WorkerState& worker(forwarding::WorkerId id) const noexcept {
         return workers_[id]->state();
     }
-
-    /// Makes a sleeping worker look at its mailbox; call after a post.
-    void wake(forwarding::WorkerId id) noexcept { shared_.hand_over.wake(id); }
 
     /// Commits memory ahead of need and ends templates whose time is over.
     void maintain() noexcept;

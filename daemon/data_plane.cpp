@@ -1,0 +1,89 @@
+#include "daemon/data_plane.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+namespace nlvs::daemon {
+namespace {
+
+constexpr std::uint16_t descriptors = 512;
+
+/// Of each queue both directions may be full, on the NIC and on its shadow, while every worker
+/// holds a burst and a cache.
+unsigned buffers_for(const Options& options) {
+    constexpr unsigned rings = 4;
+    constexpr unsigned held_by_worker = 1024;
+    const auto queues = static_cast<unsigned>(options.ports.size() * options.workers);
+    const unsigned wanted = queues * rings * descriptors + options.workers * held_by_worker;
+    return std::bit_ceil(std::max(wanted, 8192U)) - 1;
+}
+
+forwarding::EalSettings eal_settings(const Options& options) {
+    forwarding::EalSettings settings;
+    settings.huge = options.huge_pages != Options::HugePages::off;
+    settings.memory = options.memory_megabytes;
+    settings.worker_cpus = options.cpus;
+    settings.worker_cpus.resize(options.workers, forwarding::EalSettings::any_cpu);
+    settings.drivers.push_back(kni::KernelPort::driver(kni::KernelPort::preferred_backend()));
+    for (const PortOptions& port : options.ports) {
+        settings.drivers.push_back(forwarding::driver_for_device(port.device));
+    }
+    settings.debug = options.log_level == LogLevel::debug;
+    return settings;
+}
+
+}  // namespace
+
+DataPlane::DataPlane(
+    const Options& options, forwarding::Configuration& configuration,
+    forwarding::QuiescentState& quiescence, const Log& log
+)
+    : eal_{std::make_unique<forwarding::Eal>(eal_settings(options))} {
+    if (!eal_->notice().empty()) {
+        if (options.huge_pages == Options::HugePages::on) throw std::runtime_error{eal_->notice()};
+        log.notice("{}", eal_->notice());
+    }
+    pool_ = std::make_unique<forwarding::BufferPool>(
+        forwarding::BufferPool::Settings{.count = buffers_for(options)}
+    );
+    for (const PortOptions& port : options.ports) open_port(port, options.workers, options.keep_addresses);
+    std::vector<GroupPort> group_ports;
+    for (const Port& port : ports_) group_ports.push_back({port.nic.get(), &port.shadow->port()});
+    workers_ = std::make_unique<WorkerGroup>(
+        configuration, quiescence, group_ports,
+        WorkerGroupSettings{
+            options.workers, options.maximum_connections, options.poll == Options::Poll::adaptive,
+            options.punt_rates
+        }
+    );
+}
+
+DataPlane::~DataPlane() {
+    workers_.reset();
+    while (!ports_.empty()) ports_.pop_back();
+}
+
+void DataPlane::open_port(const PortOptions& options, std::uint16_t workers, bool keep) {
+    Port port;
+    port.nic = std::make_unique<forwarding::EthernetPort>(
+        forwarding::EthernetPortSettings{
+            .device = options.device,
+            .queues = workers,
+            .descriptors = descriptors,
+            .mtu = 0,
+            .promiscuous = false,
+            .all_multicast = true,
+        },
+        *pool_
+    );
+    port.shadow = std::make_unique<kni::KernelPort>(
+        kni::KernelPortSettings{options.shadow, port.nic->mac(), port.nic->mtu(), workers, keep}, *pool_
+    );
+    port.nic->start();
+    port.shadow->start();
+    port.shadow->set_carrier(port.nic->link().up);
+    ports_.push_back(std::move(port));
+}
+
+}  // namespace nlvs::daemon
