@@ -128,8 +128,8 @@ void Pipeline::reply(const PacketContext& context, Connection<F>& connection) no
 template <class F>
 void Pipeline::miss(const PacketContext& context) noexcept {
     const auto& key = context.parsed.template flow<F>();
-    const Service* service = find_service<F>(context.parsed);
-    const WorkerId owner = owner_of<F>(context, service);
+    const Service* service = find_service<F>(key);
+    const WorkerId owner = owner_of<F>(context, key, service);
     if (owner != worker_.id && !context.taken_over) {
         return worker_.outgoing.add(
             owner, context.port, context.packet, shared_.hand_over, worker_.counters
@@ -172,9 +172,10 @@ void Pipeline::open(const PacketContext& context, const Service& service) noexce
 }
 
 template <class F>
-WorkerId Pipeline::owner_of(const PacketContext& context, const Service* service) const noexcept {
+WorkerId Pipeline::owner_of(
+    const PacketContext& context, const FlowKey<F>& key, const Service* service
+) const noexcept {
     if (shared_.steering.workers() == 1) return worker_.id;
-    const auto& key = context.parsed.template flow<F>();
     if (service != nullptr) {
         const bool stays = !service->has_masquerade && shared_.ports[context.port].flow_affine;
         return stays ? worker_.id : shared_.steering.owner(key.source, key.source_port);
@@ -186,8 +187,7 @@ WorkerId Pipeline::owner_of(const PacketContext& context, const Service* service
 
 /// Linux: ip_vs_ctl.c ip_vs_service_find.
 template <class F>
-const Service* Pipeline::find_service(const Parsed& parsed) const noexcept {
-    const auto& key = parsed.template flow<F>();
+const Service* Pipeline::find_service(const FlowKey<F>& key) const noexcept {
     const Configuration& configuration = shared_.configuration;
     const auto& of_family =
         F::family == net::Family::inet ? configuration.services_v4 : configuration.services_v6;
@@ -219,9 +219,31 @@ bool Pipeline::is_local(const typename F::Address& address) const noexcept {
     return route != nullptr && route->pick(0).type == NextHop::Type::local;
 }
 
+/// An error about a packet of a connection follows that packet's way back. Seen from its embedded
+/// packet's other end it is a request (about a reply) or a reply (about a request).
+/// Linux: ip_vs_core.c ip_vs_in_icmp, ip_vs_out_icmp. Timers are not refreshed.
 template <class F>
 void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
-    transmit_.punt(context);
+    const FlowKey<F> key = context.parsed.template flow<F>().inverted();
+    const auto found = worker_.connections<F>().find(key);
+    if (!found) {
+        const WorkerId owner = owner_of<F>(context, key, find_service<F>(key));
+        if (owner == worker_.id || context.taken_over) return transmit_.punt(context);
+        return worker_.outgoing.add(
+            owner, context.port, context.packet, shared_.hand_over, worker_.counters
+        );
+    }
+    Connection<F>& connection = *found.connection;
+    auto& counters = worker_.counters.destinations[connection.destination_id.value];
+    if (found.direction == Direction::request) {
+        counters.count_in(1, context.parsed.l3_length);
+        return transmit_.related_request(
+            context, connection, lifecycle_.destination(connection.destination_id)
+        );
+    }
+    if (connection.method() != ForwardingMethod::masquerade) return transmit_.punt(context);
+    counters.count_out(1, context.parsed.l3_length);
+    transmit_.related_reply(context, connection);
 }
 
 void Pipeline::run_injected(PortIndex port, rte_mbuf** packets, unsigned count) noexcept {

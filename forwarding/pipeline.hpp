@@ -65,11 +65,13 @@ private:
     template <class F>
     void open(const PacketContext& context, const Service& service) noexcept;
     template <class F>
-    const Service* find_service(const Parsed& parsed) const noexcept;
+    const Service* find_service(const FlowKey<F>& key) const noexcept;
     template <class F>
     bool is_local(const typename F::Address& address) const noexcept;
     template <class F>
-    WorkerId owner_of(const PacketContext& context, const Service* service) const noexcept;
+    WorkerId owner_of(
+        const PacketContext& context, const FlowKey<F>& key, const Service* service
+    ) const noexcept;
     template <class F>
     void expire(Time now, std::uint32_t budget) noexcept;
 

@@ -99,17 +99,23 @@ std::vector<unsigned> allowed_cpus() {
     return result;
 }
 
+/// "(0,1)"
+std::string cpu_set(const std::vector<unsigned>& cpus) {
+    std::string set = "(";
+    for (std::size_t i = 0; i < cpus.size(); ++i) {
+        set += (i == 0 ? "" : ",") + std::to_string(cpus[i]);
+    }
+    return set + ")";
+}
+
 /// "0@(0,1),1@0,2@1": control on lcore 0, worker n on lcore n + 1.
 std::string lcore_map(const EalSettings& settings) {
-    const auto main_cpus = settings.main_cpus.empty() ? allowed_cpus() : settings.main_cpus;
-    std::string map = "0@(";
-    for (std::size_t i = 0; i < main_cpus.size(); ++i) {
-        map += (i == 0 ? "" : ",") + std::to_string(main_cpus[i]);
-    }
-    map += ")";
+    const std::string anywhere = cpu_set(allowed_cpus());
+    std::string map = "0@" + (settings.main_cpus.empty() ? anywhere : cpu_set(settings.main_cpus));
     for (unsigned worker = 0; worker < settings.worker_cpus.size(); ++worker) {
+        const unsigned cpu = settings.worker_cpus[worker];
         map += "," + std::to_string(Eal::lcore_of(worker)) + "@" +
-               std::to_string(settings.worker_cpus[worker]);
+               (cpu == EalSettings::any_cpu ? anywhere : std::to_string(cpu));
     }
     return map;
 }

@@ -12,6 +12,8 @@ struct EalSettings {
     unsigned memory = 128;            ///< MB, reserved at start; without hugepages the whole budget
     std::vector<unsigned> main_cpus;  ///< where control may run; empty: anywhere allowed
     std::vector<unsigned> worker_cpus;  ///< one worker each, repeats allowed
+    /// In worker_cpus: the kernel's scheduler places this worker.
+    static constexpr unsigned any_cpu = ~0U;
     /// Driver libraries to load, e.g. "net_tap" (drivers_for_device). Empty: none beyond the
     /// memory pool's. "all": everything installed, which takes about half a second.
     std::vector<std::string> drivers;

@@ -9,6 +9,7 @@
 #include "forwarding/connections/connection.hpp"
 #include "forwarding/packet_context.hpp"
 #include "forwarding/transmit/direct_route.hpp"
+#include "forwarding/transmit/icmp_related.hpp"
 #include "forwarding/transmit/icmp_reply.hpp"
 #include "forwarding/transmit/masquerade.hpp"
 #include "forwarding/transmit/tunnel.hpp"
@@ -65,6 +66,38 @@ public:
         }
         connection.reply_adjacency = route(context, context.parsed.l3_offset, connection.client);
         connection.reply_generation = static_cast<std::uint16_t>(generation);
+    }
+
+    /// An ICMP error towards the real server, about a reply that the client did not take.
+    template <class F>
+    void related_request(
+        const PacketContext& context, const Connection<F>& connection, const DestinationSlot& slot
+    ) noexcept {
+        if (connection.method() != ForwardingMethod::masquerade) {
+            return request(context, connection, slot);
+        }
+        if (!masquerade_icmp_error<F, Direction::request>(
+                context.packet, context.parsed, connection
+            )) {
+            return drop(context.packet, DropReason::malformed);
+        }
+        if (slot.local.load(std::memory_order_relaxed)) return punt(context);
+        if (!may_be_forwarded(context.parsed)) return drop(context.packet, DropReason::ttl_exceeded);
+        decrement_ttl<F>(context.l3());
+        to_destination(context, context.parsed.l3_offset, F::family, slot);
+    }
+
+    /// An ICMP error towards the client, about a request that the real server did not take.
+    template <class F>
+    void related_reply(const PacketContext& context, const Connection<F>& connection) noexcept {
+        if (!may_be_forwarded(context.parsed)) return drop(context.packet, DropReason::ttl_exceeded);
+        if (!masquerade_icmp_error<F, Direction::reply>(
+                context.packet, context.parsed, connection
+            )) {
+            return drop(context.packet, DropReason::malformed);
+        }
+        decrement_ttl<F>(context.l3());
+        route(context, context.parsed.l3_offset, connection.client);
     }
 
     /// Sends an ICMP error back to the packet's sender and drops the packet.
