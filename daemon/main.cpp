@@ -7,20 +7,22 @@
 #include <exception>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "daemon/command_line.hpp"
 #include "daemon/control_plane.hpp"
+#include "daemon/data_plane.hpp"
+#include "daemon/doors.hpp"
 #include "daemon/log.hpp"
 #include "daemon/maintenance.hpp"
 #include "daemon/options.hpp"
 #include "daemon/service_notification.hpp"
 #include "daemon/untracked_destinations.hpp"
+#include "daemon/worker_mail.hpp"
 #include "forwarding/config/configuration.hpp"
 #include "netlink-shim/core/protocol.hpp"
-#include "netlink-shim/endpoint/genl_dispatcher.hpp"
-#include "netlink-shim/endpoint/netlink_socket.hpp"
 #include "netlink-shim/endpoint/runtime_file.hpp"
-#include "netlink-shim/endpoint/sockopt_server.hpp"
 
 namespace nlvs::daemon {
 namespace {
@@ -42,23 +44,27 @@ void serve(const Options& options, const Log& log) {
     forwarding::QuiescentState quiescence;
     forwarding::Reclaimer reclaimer{quiescence};
     const auto configuration = std::make_unique<forwarding::Configuration>();
+    std::optional<DataPlane> data_plane;
+    std::vector<WorkerAccess> workers;
+    if (!options.ports.empty()) {
+        data_plane.emplace(options, *configuration, quiescence, log);
+        workers = data_plane->workers().access();
+    }
     UntrackedDestinations destinations;
-    ControlPlane control{*configuration, reclaimer, {}, destinations};
+    ControlPlane control{*configuration, reclaimer, workers, destinations};
     const Maintenance maintenance{context, control, reclaimer};
+    WorkerMail mail{context, workers};
 
-    shim::GenlDispatcher family{control, shim::ipvs_family_id};
-    shim::SockoptServer sockopt{[](const shim::SockoptCall&) { return shim::SockoptResult{ENOPROTOOPT, {}}; }};
-    shim::NetlinkSocket endpoint{context, family, sockopt};
-    endpoint.start();
-    // Last: from here on clients come.
-    const shim::RuntimeFile registration{directory, endpoint.port(), {}};
+    const Doors doors{context, directory, control, mail, log};
 
     boost::asio::signal_set signals{context, SIGINT, SIGTERM};
     signals.async_wait([&](const boost::system::error_code&, int) { context.stop(); });
     log.notice("serving IPVS, state in {}", directory.path().string());
+    if (data_plane) data_plane->workers().start();
     notify_service_manager("READY=1");
     context.run();
     notify_service_manager("STOPPING=1");
+    if (data_plane) data_plane->workers().stop();
     log.notice("stopped");
 }
 

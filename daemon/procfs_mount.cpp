@@ -11,7 +11,9 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -25,13 +27,36 @@ namespace {
 /// Names and modes never change.
 constexpr double attributes_valid = 86400;
 
-/// A mount namespace that the first process does not share is private to this daemon.
+struct Mount {
+    std::string device;  ///< major:minor
+    std::string point;
+};
+
+/// proc(5), /proc/PID/mountinfo. Unlike stat() it does not ask the file system, that is, us.
+std::vector<Mount> mounts_of(const char* process) {
+    std::ifstream stream{fmt::format("/proc/{}/mountinfo", process)};
+    std::vector<Mount> result;
+    for (std::string line; std::getline(stream, line);) {
+        std::istringstream fields{line};
+        std::string id, parent, root;
+        Mount mount;
+        if (fields >> id >> parent >> mount.device >> root >> mount.point) {
+            result.push_back(std::move(mount));
+        }
+    }
+    return result;
+}
+
+/// The path itself if the first process sees the mount there, which then holds for everybody who
+/// did not leave its mount namespace on purpose.
 std::filesystem::path path_for_others(const std::filesystem::path& directory) {
-    std::error_code first_error;
-    std::error_code own_error;
-    const auto first = std::filesystem::read_symlink("/proc/1/ns/mnt", first_error);
-    const auto own = std::filesystem::read_symlink("/proc/self/ns/mnt", own_error);
-    if (first_error || own_error || first == own) return directory;
+    std::string device;
+    for (const Mount& mount : mounts_of("self")) {
+        if (mount.point == directory) device = mount.device;
+    }
+    for (const Mount& mount : mounts_of("1")) {
+        if (mount.device == device && mount.point == directory) return directory;
+    }
     return fmt::format("/proc/{}/root{}", getpid(), directory.string());
 }
 
@@ -242,11 +267,11 @@ private:
 ProcfsMount::ProcfsMount(
     boost::asio::io_context& context, std::vector<ProcfsFile> files,
     const std::filesystem::path& directory
-)
-    : root_{path_for_others(directory)} {
+) {
     while (umount2(directory.c_str(), MNT_DETACH) == 0) continue;
     std::filesystem::create_directories(directory);
     session_ = std::make_unique<Session>(context, std::move(files), directory);
+    root_ = path_for_others(directory);
 }
 
 ProcfsMount::~ProcfsMount() = default;

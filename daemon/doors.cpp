@@ -1,0 +1,40 @@
+#include "daemon/doors.hpp"
+
+#include <cerrno>
+#include <filesystem>
+
+#include "daemon/procfs_files.hpp"
+#include "netlink-shim/core/protocol.hpp"
+
+namespace nlvs::daemon {
+namespace {
+
+/// A host without FUSE still gets everything but the files.
+std::optional<std::filesystem::path> mount(
+    std::optional<ProcfsMount>& files, boost::asio::io_context& context,
+    const shim::RuntimeDirectory& directory, ControlPlane& control, WorkerMail& mail, const Log& log
+) {
+    try {
+        files.emplace(context, procfs_files(control, mail), directory.path() / "files");
+        return files->root();
+    } catch (const std::exception& error) {
+        log.warning("no /proc/net/ip_vs* and no vs sysctls: {}", error.what());
+        return std::nullopt;
+    }
+}
+
+}  // namespace
+
+Doors::Doors(
+    boost::asio::io_context& context, const shim::RuntimeDirectory& directory,
+    ControlPlane& control, WorkerMail& mail, const Log& log
+)
+    : family_{control, shim::ipvs_family_id},
+      sockopt_{[](const shim::SockoptCall&) { return shim::SockoptResult{ENOPROTOOPT, {}}; }},
+      socket_{context, family_, sockopt_} {
+    const auto root = mount(files_, context, directory, control, mail, log);
+    socket_.start();
+    registration_.emplace(directory, socket_.port(), root.value_or(std::filesystem::path{}));
+}
+
+}  // namespace nlvs::daemon
