@@ -310,7 +310,6 @@ std::optional<Options> parse_options(std::span<char*> arguments) {
             return std::nullopt;
         }
     }
-    if (options.connections < burst) options.connections = burst;
     return options;
 }
 
