@@ -1,0 +1,152 @@
+#pragma once
+
+#include "compat/net/ip_address.hpp"
+#include "compat/net/mac_address.hpp"
+#include "compat/net/prefix.hpp"
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace nlvs::kni {
+
+/// RTM_NEWLINK.
+struct Link {
+    std::uint32_t index = 0;
+    std::string name;
+    std::string kind;  ///< of a virtual device: "vlan", "macvlan", "tun"; empty for hardware
+    net::MacAddress mac;
+    std::uint32_t mtu = 0;
+    bool up = false;       ///< set up by the administrator
+    bool carrier = false;  ///< and the medium is there
+    bool loopback = false;
+    std::uint32_t lower = 0;   ///< the interface it stands on (IFLA_LINK)
+    std::uint32_t master = 0;  ///< the bridge, bond or VRF it belongs to
+
+    friend bool operator==(const Link&, const Link&) = default;
+};
+
+/// RTM_NEWADDR.
+struct Address {
+    std::uint32_t interface = 0;
+    net::IpAddress address;  ///< the host's own end
+    std::uint8_t length = 0;
+    net::IpAddress peer;  ///< other end of a point-to-point address, else equal to `address`
+    std::uint8_t scope = 0;
+    bool secondary = false;
+    bool tentative = false;  ///< duplicate address detection still runs or has failed
+
+    friend bool operator==(const Address&, const Address&) = default;
+};
+
+/// RTM_NEWNEIGH of the IPv4 and IPv6 tables.
+struct Neighbour {
+    std::uint32_t interface = 0;
+    net::IpAddress address;
+    net::MacAddress mac;
+    std::uint16_t state = 0;  ///< NUD_*
+    bool proxy = false;
+    bool managed = false;  ///< the kernel keeps it resolved
+
+    /// The kernel would send to `mac` now. Linux: NUD_VALID.
+    bool usable() const noexcept;
+    bool permanent() const noexcept;
+
+    friend bool operator==(const Neighbour&, const Neighbour&) = default;
+};
+
+/// One way of a route or next-hop object.
+struct RouteHop {
+    std::uint32_t interface = 0;
+    std::uint16_t weight = 1;
+    bool has_gateway = false;
+    bool encapsulated = false;  ///< a light-weight tunnel: MPLS, SRv6
+    net::IpAddress gateway;     ///< may be of the other family
+
+    friend bool operator==(const RouteHop&, const RouteHop&) = default;
+};
+
+/// RTM_NEWROUTE. A prefix may have several: by table, type of service, priority, and in IPv4 even
+/// with all of these equal.
+struct Route {
+    net::Prefix prefix;
+    std::uint32_t table = 0;
+    std::uint32_t priority = 0;
+    std::uint32_t next_hop_id = 0;  ///< of a next-hop object, 0 without
+    std::uint16_t mtu = 0;          ///< 0: none of its own
+    std::uint8_t type_of_service = 0;
+    std::uint8_t type = 0;  ///< RTN_*
+    std::uint8_t protocol = 0;
+    std::uint8_t scope = 0;
+    bool has_preferred_source = false;
+    net::IpAddress preferred_source;
+    std::vector<RouteHop> hops;
+
+    friend bool operator==(const Route&, const Route&) = default;
+};
+
+/// RTM_NEWRULE, as far as needed to tell the default rules from others.
+struct Rule {
+    net::Family family = net::Family::inet;
+    std::uint32_t priority = 0;
+    std::uint32_t table = 0;
+    std::uint8_t action = 0;
+    bool selective = false;  ///< looks at anything but the destination's table
+    std::string selector;    ///< the message's attributes as bytes: what makes it this rule
+
+    friend bool operator==(const Rule&, const Rule&) = default;
+};
+
+/// RTM_NEWNEXTHOP.
+struct NextHopObject {
+    struct Member {
+        std::uint32_t id = 0;
+        std::uint16_t weight = 1;
+
+        friend bool operator==(const Member&, const Member&) = default;
+    };
+
+    std::uint32_t id = 0;
+    bool blackhole = false;
+    RouteHop hop;
+    std::vector<Member> group;  ///< not empty: this is a group
+
+    friend bool operator==(const NextHopObject&, const NextHopObject&) = default;
+};
+
+/// What can be dumped from the kernel in one go.
+enum class Kind : std::uint8_t {
+    link,
+    next_hop,
+    address,
+    neighbour,
+    route_v4,
+    route_v6,
+    rule,
+    count_
+};
+
+inline constexpr std::size_t kinds = static_cast<std::size_t>(Kind::count_);
+
+using Object = std::variant<Link, NextHopObject, Address, Neighbour, Route, Rule>;
+
+Kind kind_of(const Object& object) noexcept;
+
+/// Something in the kernel is so from now on.
+struct Event {
+    enum class Change : std::uint8_t {
+        present,   ///< it exists, in the order of a dump
+        added,     ///< in front of its equals
+        appended,  ///< behind its equals
+        replaced,  ///< instead of the first of its equals
+        removed,
+    };
+
+    Change change = Change::present;
+    Object object;
+
+    friend bool operator==(const Event&, const Event&) = default;
+};
+
+}  // namespace nlvs::kni

@@ -1,0 +1,436 @@
+#include "kni/rtnetlink/from_message.hpp"
+
+#include "compat/net/big_endian.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include <linux/fib_rules.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/nexthop.h>
+#include <linux/rtnetlink.h>
+
+namespace nlvs::kni {
+namespace {
+
+using netlink::AttributeView;
+using netlink::Bytes;
+using netlink::take_attribute;
+
+/// The fixed header of a message and the attributes behind it.
+template <class Header>
+std::optional<Header> take_header(Bytes& payload) {
+    const auto header = net::extract<Header>(payload);
+    const std::size_t size = netlink::aligned(sizeof(Header));
+    if (!header || payload.size() < size) return {};
+    payload = payload.subspan(size);
+    return header;
+}
+
+std::optional<net::IpAddress> address_of(Bytes bytes, std::uint8_t family) {
+    if (family == AF_INET && bytes.size() >= 4) {
+        return net::Ipv4Address{net::Be32::from_wire(net::load<std::uint32_t>(bytes.data()))};
+    }
+    if (family == AF_INET6 && bytes.size() >= 16) {
+        return net::Ipv6Address{net::load<net::Ipv6Address::Bytes>(bytes.data())};
+    }
+    return {};
+}
+
+net::IpAddress any_address(std::uint8_t family) {
+    if (family == AF_INET6) return net::Ipv6Address{};
+    return net::Ipv4Address{};
+}
+
+net::MacAddress mac_of(Bytes bytes) {
+    return bytes.size() == 6 ? net::load<net::MacAddress>(bytes.data()) : net::MacAddress{};
+}
+
+bool is_ip(std::uint8_t family) {
+    return family == AF_INET || family == AF_INET6;
+}
+
+using Decoded = std::expected<Object, Ignored>;
+
+Decoded decode_link(Bytes payload) {
+    const auto header = take_header<ifinfomsg>(payload);
+    if (!header || header->ifi_index <= 0) return std::unexpected{Ignored::malformed};
+    if (header->ifi_family != AF_UNSPEC) return std::unexpected{Ignored::family};
+    Link link;
+    link.index = static_cast<std::uint32_t>(header->ifi_index);
+    link.up = (header->ifi_flags & IFF_UP) != 0;
+    link.carrier = (header->ifi_flags & IFF_LOWER_UP) != 0;
+    link.loopback = (header->ifi_flags & IFF_LOOPBACK) != 0;
+    while (const auto attribute = take_attribute(payload)) {
+        switch (attribute->type()) {
+            case IFLA_IFNAME:
+                link.name = attribute->text();
+                break;
+            case IFLA_ADDRESS:
+                link.mac = mac_of(attribute->payload());
+                break;
+            case IFLA_MTU:
+                link.mtu = attribute->value<std::uint32_t>();
+                break;
+            case IFLA_LINK:
+                link.lower = attribute->value<std::uint32_t>();
+                break;
+            case IFLA_MASTER:
+                link.master = attribute->value<std::uint32_t>();
+                break;
+            case IFLA_LINKINFO: {
+                Bytes nested = attribute->payload();
+                while (const auto inner = take_attribute(nested)) {
+                    if (inner->type() == IFLA_INFO_KIND) link.kind = inner->text();
+                }
+                break;
+            }
+            default:
+                break;
+        }
+    }
+    return link;
+}
+
+Decoded decode_address(Bytes payload) {
+    const auto header = take_header<ifaddrmsg>(payload);
+    if (!header) return std::unexpected{Ignored::malformed};
+    if (!is_ip(header->ifa_family)) return std::unexpected{Ignored::family};
+    std::optional<net::IpAddress> local;
+    std::optional<net::IpAddress> address;
+    std::uint32_t flags = header->ifa_flags;
+    while (const auto attribute = take_attribute(payload)) {
+        switch (attribute->type()) {
+            case IFA_LOCAL:
+                local = address_of(attribute->payload(), header->ifa_family);
+                break;
+            case IFA_ADDRESS:
+                address = address_of(attribute->payload(), header->ifa_family);
+                break;
+            case IFA_FLAGS:
+                flags = attribute->value<std::uint32_t>();
+                break;
+            default:
+                break;
+        }
+    }
+    if (!address && !local) return std::unexpected{Ignored::malformed};
+    Address result;
+    result.interface = header->ifa_index;
+    result.address = local.value_or(address.value_or(net::IpAddress{}));
+    result.peer = address.value_or(result.address);
+    result.length = header->ifa_prefixlen;
+    result.scope = header->ifa_scope;
+    result.secondary = header->ifa_family == AF_INET && (flags & IFA_F_SECONDARY) != 0;
+    result.tentative = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) != 0;
+    return result;
+}
+
+Decoded decode_neighbour(Bytes payload) {
+    const auto header = take_header<ndmsg>(payload);
+    if (!header) return std::unexpected{Ignored::malformed};
+    if (!is_ip(header->ndm_family)) return std::unexpected{Ignored::family};
+    Neighbour result;
+    result.interface = static_cast<std::uint32_t>(header->ndm_ifindex);
+    result.state = header->ndm_state;
+    result.proxy = (header->ndm_flags & NTF_PROXY) != 0;
+    bool has_address = false;
+    while (const auto attribute = take_attribute(payload)) {
+        switch (attribute->type()) {
+            case NDA_DST:
+                if (const auto address = address_of(attribute->payload(), header->ndm_family)) {
+                    result.address = *address;
+                    has_address = true;
+                }
+                break;
+            case NDA_LLADDR:
+                result.mac = mac_of(attribute->payload());
+                break;
+            case NDA_FLAGS_EXT:
+                result.managed = (attribute->value<std::uint32_t>() & NTF_EXT_MANAGED) != 0;
+                break;
+            default:
+                break;
+        }
+    }
+    if (!has_address) return std::unexpected{Ignored::malformed};
+    return result;
+}
+
+/// RTA_VIA: the family of the gateway, then its address.
+void set_via(RouteHop& hop, Bytes payload) {
+    const auto family = net::extract<std::uint16_t>(payload);
+    if (!family || *family > 0xFF) return;
+    const auto gateway =
+        address_of(payload.subspan(sizeof(*family)), static_cast<std::uint8_t>(*family));
+    hop.has_gateway = gateway.has_value();
+    hop.gateway = gateway.value_or(net::IpAddress{});
+}
+
+void set_gateway(RouteHop& hop, Bytes payload, std::uint8_t family) {
+    const auto gateway = address_of(payload, family);
+    hop.has_gateway = gateway.has_value();
+    hop.gateway = gateway.value_or(net::IpAddress{});
+}
+
+/// Attributes that a route's only way and each of several ways have in common.
+void set_hop(RouteHop& hop, const AttributeView& attribute, std::uint8_t family) {
+    switch (attribute.type()) {
+        case RTA_GATEWAY:
+            set_gateway(hop, attribute.payload(), family);
+            break;
+        case RTA_VIA:
+            set_via(hop, attribute.payload());
+            break;
+        case RTA_ENCAP_TYPE:
+            hop.encapsulated = attribute.value<std::uint16_t>() != 0;
+            break;
+        default:
+            break;
+    }
+}
+
+std::vector<RouteHop> decode_multipath(Bytes payload, std::uint8_t family) {
+    std::vector<RouteHop> hops;
+    while (const auto header = net::extract<rtnexthop>(payload)) {
+        if (header->rtnh_len < sizeof(rtnexthop) || header->rtnh_len > payload.size()) break;
+        RouteHop hop;
+        hop.interface = static_cast<std::uint32_t>(header->rtnh_ifindex);
+        hop.weight = static_cast<std::uint16_t>(header->rtnh_hops + 1);
+        Bytes attributes = payload.subspan(sizeof(rtnexthop), header->rtnh_len - sizeof(rtnexthop));
+        while (const auto attribute = take_attribute(attributes)) set_hop(hop, *attribute, family);
+        hops.push_back(hop);
+        const std::size_t step = netlink::aligned(header->rtnh_len);
+        payload = step < payload.size() ? payload.subspan(step) : Bytes{};
+    }
+    return hops;
+}
+
+std::uint16_t decode_mtu(Bytes metrics) {
+    while (const auto metric = take_attribute(metrics)) {
+        if (metric->type() != RTAX_MTU) continue;
+        return static_cast<std::uint16_t>(std::min(metric->value<std::uint32_t>(), 0xFFFFU));
+    }
+    return 0;
+}
+
+Decoded decode_route(Bytes payload) {
+    const auto header = take_header<rtmsg>(payload);
+    if (!header) return std::unexpected{Ignored::malformed};
+    if (!is_ip(header->rtm_family)) return std::unexpected{Ignored::family};
+    if ((header->rtm_flags & RTM_F_CLONED) != 0) return std::unexpected{Ignored::cached};
+    Route route;
+    route.table = header->rtm_table;
+    route.type_of_service = header->rtm_tos;
+    route.type = header->rtm_type;
+    route.protocol = header->rtm_protocol;
+    route.scope = header->rtm_scope;
+    net::IpAddress destination = any_address(header->rtm_family);
+    RouteHop only;
+    while (const auto attribute = take_attribute(payload)) {
+        switch (attribute->type()) {
+            case RTA_DST:
+                destination =
+                    address_of(attribute->payload(), header->rtm_family).value_or(destination);
+                break;
+            case RTA_TABLE:
+                route.table = attribute->value<std::uint32_t>();
+                break;
+            case RTA_PRIORITY:
+                route.priority = attribute->value<std::uint32_t>();
+                break;
+            case RTA_NH_ID:
+                route.next_hop_id = attribute->value<std::uint32_t>();
+                break;
+            case RTA_METRICS:
+                route.mtu = decode_mtu(attribute->payload());
+                break;
+            case RTA_OIF:
+                only.interface = attribute->value<std::uint32_t>();
+                break;
+            case RTA_PREFSRC:
+                if (const auto source = address_of(attribute->payload(), header->rtm_family)) {
+                    route.has_preferred_source = true;
+                    route.preferred_source = *source;
+                }
+                break;
+            case RTA_MULTIPATH:
+                route.hops = decode_multipath(attribute->payload(), header->rtm_family);
+                break;
+            default:
+                set_hop(only, *attribute, header->rtm_family);
+                break;
+        }
+    }
+    if (header->rtm_dst_len > destination.bits()) return std::unexpected{Ignored::malformed};
+    route.prefix = net::Prefix{destination, header->rtm_dst_len};
+    if (route.hops.empty() && only.interface != 0) route.hops.push_back(only);
+    return route;
+}
+
+Decoded decode_rule(Bytes payload) {
+    const auto header = take_header<fib_rule_hdr>(payload);
+    if (!header) return std::unexpected{Ignored::malformed};
+    if (!is_ip(header->family)) return std::unexpected{Ignored::family};
+    Rule rule;
+    rule.family = static_cast<net::Family>(header->family);
+    rule.table = header->table;
+    rule.action = header->action;
+    rule.selective = header->dst_len != 0 || header->src_len != 0 || header->tos != 0 ||
+                     (header->flags & FIB_RULE_INVERT) != 0;
+    for (const std::byte byte : net::as_bytes_of(*header)) {
+        rule.selector.push_back(static_cast<char>(byte));
+    }
+    while (const auto attribute = take_attribute(payload)) {
+        switch (attribute->type()) {
+            case FRA_PRIORITY:
+                rule.priority = attribute->value<std::uint32_t>();
+                break;
+            case FRA_TABLE:
+                rule.table = attribute->value<std::uint32_t>();
+                break;
+            case FRA_PROTOCOL:
+                break;
+            case FRA_SUPPRESS_PREFIXLEN:
+            case FRA_SUPPRESS_IFGROUP:
+                rule.selective |= attribute->value<std::uint32_t>() != ~0U;
+                break;
+            default:
+                rule.selective = true;
+                break;
+        }
+        rule.selector.push_back(static_cast<char>(attribute->type()));
+        for (const std::byte byte : attribute->payload()) {
+            rule.selector.push_back(static_cast<char>(byte));
+        }
+    }
+    return rule;
+}
+
+Decoded decode_next_hop(Bytes payload) {
+    const auto header = take_header<nhmsg>(payload);
+    if (!header) return std::unexpected{Ignored::malformed};
+    NextHopObject result;
+    while (const auto attribute = take_attribute(payload)) {
+        switch (attribute->type()) {
+            case NHA_ID:
+                result.id = attribute->value<std::uint32_t>();
+                break;
+            case NHA_BLACKHOLE:
+                result.blackhole = true;
+                break;
+            case NHA_OIF:
+                result.hop.interface = attribute->value<std::uint32_t>();
+                break;
+            case NHA_GATEWAY:
+                set_gateway(result.hop, attribute->payload(), header->nh_family);
+                break;
+            case NHA_ENCAP_TYPE:
+                result.hop.encapsulated = attribute->value<std::uint16_t>() != 0;
+                break;
+            case NHA_GROUP: {
+                Bytes members = attribute->payload();
+                while (const auto member = net::extract<nexthop_grp>(members)) {
+                    result.group.push_back(
+                        {member->id, static_cast<std::uint16_t>(member->weight + 1)}
+                    );
+                    members = members.subspan(sizeof(nexthop_grp));
+                }
+                break;
+            }
+            default:
+                break;
+        }
+    }
+    if (result.id == 0) return std::unexpected{Ignored::malformed};
+    return result;
+}
+
+Event::Change change_of(const netlink::MessageView& message, bool removal) {
+    if (removal) return Event::Change::removed;
+    const auto flags = message.header().nlmsg_flags;
+    if ((flags & NLM_F_MULTI) != 0) return Event::Change::present;
+    if ((flags & NLM_F_REPLACE) != 0) return Event::Change::replaced;
+    if ((flags & NLM_F_APPEND) != 0) return Event::Change::appended;
+    return Event::Change::added;
+}
+
+}  // namespace
+
+bool Neighbour::usable() const noexcept {
+    constexpr std::uint16_t valid =
+        NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
+    return (state & valid) != 0;
+}
+
+bool Neighbour::permanent() const noexcept {
+    return (state & (NUD_PERMANENT | NUD_NOARP)) != 0;
+}
+
+Kind kind_of(const Object& object) noexcept {
+    if (const auto* route = std::get_if<Route>(&object)) {
+        return route->prefix.family() == net::Family::inet ? Kind::route_v4 : Kind::route_v6;
+    }
+    constexpr std::array order{
+        Kind::link, Kind::next_hop, Kind::address, Kind::neighbour, Kind::route_v4, Kind::rule};
+    return order[object.index()];
+}
+
+std::string_view name_of(Ignored reason) noexcept {
+    constexpr std::array<std::string_view, ignored_reasons> names{
+        "type", "family", "cached", "malformed"};
+    return names[static_cast<std::size_t>(reason)];
+}
+
+std::expected<Event, Ignored> event_from_message(const netlink::MessageView& message) {
+    Decoded object = std::unexpected{Ignored::type};
+    bool removal = false;
+    switch (message.type()) {
+        case RTM_DELLINK:
+            removal = true;
+            [[fallthrough]];
+        case RTM_NEWLINK:
+            object = decode_link(message.payload());
+            break;
+        case RTM_DELADDR:
+            removal = true;
+            [[fallthrough]];
+        case RTM_NEWADDR:
+            object = decode_address(message.payload());
+            break;
+        case RTM_DELNEIGH:
+            removal = true;
+            [[fallthrough]];
+        case RTM_NEWNEIGH:
+            object = decode_neighbour(message.payload());
+            break;
+        case RTM_DELROUTE:
+            removal = true;
+            [[fallthrough]];
+        case RTM_NEWROUTE:
+            object = decode_route(message.payload());
+            break;
+        case RTM_DELRULE:
+            removal = true;
+            [[fallthrough]];
+        case RTM_NEWRULE:
+            object = decode_rule(message.payload());
+            break;
+        case RTM_DELNEXTHOP:
+            removal = true;
+            [[fallthrough]];
+        case RTM_NEWNEXTHOP:
+            object = decode_next_hop(message.payload());
+            break;
+        default:
+            break;
+    }
+    if (!object) return std::unexpected{object.error()};
+    return Event{change_of(message, removal), std::move(*object)};
+}
+
+}  // namespace nlvs::kni
