@@ -63,11 +63,22 @@ std::uint16_t whole_sum(const rte_mbuf* packet, const Parsed& parsed) noexcept {
     );
 }
 
+/// rte_hash_crc for bytes of any alignment.
+std::uint32_t crc32c(const std::byte* from, std::size_t length, std::uint32_t crc) noexcept {
+    for (; length >= 8; from += 8, length -= 8) {
+        crc = rte_hash_crc_8byte(net::load<std::uint64_t>(from), crc);
+    }
+    for (; length > 0; ++from, --length) {
+        crc = rte_hash_crc_1byte(net::load<std::uint8_t>(from), crc);
+    }
+    return crc;
+}
+
 /// CRC32c over an SCTP packet with its checksum field taken as zero (RFC 9260, appendix A).
 std::uint32_t sctp_checksum(const rte_mbuf* packet, const Parsed& parsed) noexcept {
     auto header = net::load<SctpHeader>(bytes_at(packet, parsed.l4_offset));
     header.checksum = 0U;
-    std::uint32_t crc = rte_hash_crc(&header, sizeof(header), 0xFFFFFFFF);
+    std::uint32_t crc = crc32c(net::as_bytes_of(header).data(), sizeof(header), 0xFFFFFFFF);
     std::size_t skip = parsed.l4_offset + sizeof(header);
     std::size_t left = parsed.l4_length() - sizeof(header);
     for (; packet != nullptr && left > 0; packet = packet->next) {
@@ -76,7 +87,7 @@ std::uint32_t sctp_checksum(const rte_mbuf* packet, const Parsed& parsed) noexce
             continue;
         }
         const std::size_t here = std::min<std::size_t>(left, packet->data_len - skip);
-        crc = rte_hash_crc(bytes_at(packet, skip), static_cast<std::uint32_t>(here), crc);
+        crc = crc32c(bytes_at(packet, skip), here, crc);
         left -= here;
         skip = 0;
     }
