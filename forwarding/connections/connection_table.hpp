@@ -141,17 +141,22 @@ ConnectionTable<FamilyTag>::ConnectionTable(
           std::uint64_t{2} * std::min(maximum, maximum_limit), FlowIndex::step_buckets, numa_node},
       wheel_{entries_, now} {}
 
+/// Without branches on the direction, which is a coin toss in real traffic.
 template <class FamilyTag>
 bool ConnectionTable<FamilyTag>::has_key(
     const Entry& entry, const Key& key, Direction direction
 ) noexcept {
-    if (key.protocol != entry.protocol) return false;
-    if (direction == Direction::request) {
-        return key.source == entry.client && key.source_port == entry.client_port &&
-               key.destination == entry.virtual_address &&
-               key.destination_port == entry.virtual_port;
-    }
-    return key == reply_key(entry);
+    const bool reply = direction == Direction::reply;
+    const bool from_server = reply & (entry.method() == ForwardingMethod::masquerade);
+    const auto& near = from_server ? entry.destination : entry.virtual_address;
+    const net::Port near_port = from_server ? entry.destination_port : entry.virtual_port;
+    const auto& source = reply ? near : entry.client;
+    const auto& destination = reply ? entry.client : near;
+    const net::Port source_port = reply ? near_port : entry.client_port;
+    const net::Port destination_port = reply ? entry.client_port : near_port;
+    return (key.source == source) & (key.destination == destination) &
+           (key.source_port == source_port) & (key.destination_port == destination_port) &
+           (key.protocol == entry.protocol);
 }
 
 template <class FamilyTag>

@@ -78,7 +78,7 @@ static_assert(offsetof(FlowBucket, references) == 32, "matches() reads 32 bytes 
 class FlowIndex {
 public:
     /// Records per bucket, times four. Measured by tests/benchmarks/connection_table_bench.cpp.
-    static constexpr std::uint32_t load_quarters = 16;
+    static constexpr std::uint32_t load_quarters = 14;
     static constexpr std::uint32_t step_buckets = ReservedRegion::step / sizeof(FlowBucket);
 
     /// Room for `maximum` records; `initial_buckets` is a power of two.
@@ -112,8 +112,8 @@ public:
         ++records_;
     }
 
-    /// Splits one bucket if the load asks for it. Call once per connection: two records come
-    /// with each, which is at most half a bucket.
+    /// Splits one bucket if the load asks for it. Call once per connection: the two records that
+    /// come with it are less than one bucket.
     void grow() noexcept {
         if (records_ * 4 > std::uint64_t{bucket_count()} * load_quarters) split();
     }
