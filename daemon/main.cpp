@@ -54,6 +54,7 @@ void serve(const Options& options, const Log& log) {
     ControlPlane control{*configuration, reclaimer, workers, destinations};
     const Maintenance maintenance{context, control, reclaimer};
     WorkerMail mail{context, workers};
+    control.set_expire_connections([&mail] { mail.expire_unavailable(); });
 
     const Doors doors{context, directory, control, mail, log};
 

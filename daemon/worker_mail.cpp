@@ -26,6 +26,14 @@ void WorkerMail::post(
     look();
 }
 
+void WorkerMail::expire_unavailable() {
+    for (std::size_t worker = 0; worker < boxes_.size(); ++worker) {
+        auto request = std::make_unique<forwarding::WorkerRequest>();
+        request->kind = forwarding::WorkerRequest::Kind::expire_unavailable;
+        post(worker, std::move(request), [](forwarding::WorkerRequest&) {});
+    }
+}
+
 void WorkerMail::send(Box& box) {
     bool posted = false;
     while (!box.waiting.empty() && box.sent.size() < forwarding::Mailbox::requests_at_once) {

@@ -28,6 +28,9 @@ public:
         std::size_t worker, std::unique_ptr<forwarding::WorkerRequest> request, Answered answered
     );
 
+    /// Has every worker drop the connections of destinations that are gone.
+    void expire_unavailable();
+
 private:
     struct Letter {
         std::unique_ptr<forwarding::WorkerRequest> request;
