@@ -179,23 +179,13 @@ def end_to_end_stage():
     failure = release_build()
     if failure:
         return failure
-    folder = ROOT / "tests" / "end_to_end"
-    scripts = [folder / "run.py"]
-    scripts += sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix in (".sh", ".py") and path.name.startswith(("preload_", "kni_"))
+    return step(
+        "e2e",
+        [str(ROOT / "tests" / "end_to_end" / "run.py")],
+        1500,
+        {"NLVS_BUILD": str(BUILD)},
+        count=last_summary,
     )
-    outcome = Outcome()
-    for script in scripts:
-        outcome += step(
-            f"e2e-{script.stem}",
-            [str(script)],
-            900,
-            {"NLVS_BUILD": str(BUILD)},
-            count=last_summary,
-        )
-    return outcome
 
 
 def sanitizer_stage():

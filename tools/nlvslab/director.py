@@ -50,7 +50,7 @@ class Director:
         else:
             self._prepare_ports()
             self.start_nlvsd()
-        self._configure_shadows()
+        self.configure_shadows()
         if keepalived:
             self.start_keepalived()
 
@@ -72,7 +72,7 @@ class Director:
                 [f"link set {attachment.device} name {shadow}", f"link set {shadow} up"]
             )
 
-    def _configure_shadows(self):
+    def configure_shadows(self):
         """Plain iproute2 on the shadow interfaces; the daemon learns it from the kernel."""
         topology = self.lab.topology
         lines = []
@@ -146,7 +146,7 @@ class Director:
     def restart_nlvsd(self):
         self.lab.processes.stop(self.name, "nlvsd")
         self.start_nlvsd()
-        self._configure_shadows()
+        self.configure_shadows()
 
     def start_keepalived(self, services=None):
         config = self.state / "keepalived.conf"
@@ -187,7 +187,7 @@ class Director:
         self._cables("up")
         if self.lab.engine != "kernel":
             self.start_nlvsd()
-        self._configure_shadows()
+        self.configure_shadows()
         self.start_keepalived()
 
     def _cables(self, state):
