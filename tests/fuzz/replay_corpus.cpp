@@ -1,0 +1,30 @@
+// Stands in for libFuzzer: runs every file of the folders given through the decoder, then every
+// prefix of it, which is where bounds checks fail.
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <vector>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+int main(int count, char** arguments) {
+    std::size_t files = 0;
+    for (int i = 1; i < count; ++i) {
+        for (const auto& entry : std::filesystem::directory_iterator{arguments[i]}) {
+            std::ifstream file{entry.path(), std::ios::binary};
+            const std::vector<char> text{std::istreambuf_iterator<char>{file}, {}};
+            const std::vector<std::uint8_t> bytes{text.begin(), text.end()};
+            for (std::size_t size = 0; size <= bytes.size(); ++size) {
+                // A copy of its own, so that a sanitizer sees a read past the end.
+                const std::vector<std::uint8_t> prefix(bytes.data(), bytes.data() + size);
+                LLVMFuzzerTestOneInput(prefix.data(), prefix.size());
+            }
+            ++files;
+        }
+    }
+    std::printf("%zu files\n", files);
+    return files == 0 ? 1 : 0;
+}
