@@ -17,6 +17,8 @@
 
 namespace nlvs::shim {
 
+constinit std::atomic<bool> generic_netlink_seen = false;
+
 namespace {
 
 constexpr int inherited_scan = 32;
@@ -24,8 +26,7 @@ constexpr std::size_t max_parts = 64;
 // For a daemon that is stopped or busy; it never holds up a client that does not wait for long.
 constexpr timeval longest_wait = {0, 100'000};
 
-// Hints, not truths: each only saves system calls.
-constinit std::atomic<bool> generic_netlink_seen = false;
+// A hint: saves reading the registration.
 constinit std::atomic<std::uint32_t> last_daemon_port = 0;
 
 /// A pass-through or an undecided call leaves errno as it was.
@@ -216,10 +217,6 @@ bool flush_answers(std::uint32_t daemon, std::uint32_t client) noexcept {
 
 }  // namespace
 
-bool may_hold_generic_netlink() noexcept {
-    return generic_netlink_seen.load(std::memory_order_relaxed);
-}
-
 void notice_socket(int domain, int protocol) noexcept {
     if (domain == AF_NETLINK && protocol == NETLINK_GENERIC)
         generic_netlink_seen.store(true, std::memory_order_relaxed);
@@ -233,7 +230,11 @@ void notice_inherited_sockets() noexcept {
     }
 }
 
-bool redirect_send(int socket, const msghdr& message, int flags, ssize_t& result) noexcept {
+bool redirect_send(
+    int socket, const msghdr* unread, int flags, ssize_t& result
+) noexcept {
+    if (unread == nullptr) return false;
+    const msghdr& message = *unread;
     if (names_other_family(message) || message.msg_iovlen > IOV_MAX) return false;
     const ScatteredBytes bytes(message.msg_iov, message.msg_iovlen);
     if (!concerns_daemon(bytes)) return false;
@@ -253,17 +254,23 @@ bool redirect_send(int socket, const msghdr& message, int flags, ssize_t& result
     return true;
 }
 
-bool redirect_send(
-    int socket, const iovec& part, int flags, const sockaddr* name, socklen_t length,
-    ssize_t& result
+bool redirect_sendto(
+    int socket, const void* bytes, std::size_t size, int flags, const sockaddr* name,
+    socklen_t length, ssize_t& result
 ) noexcept {
-    iovec only = part;
+    iovec only = {const_cast<void*>(bytes), size};
     msghdr message = {};
     message.msg_name = const_cast<sockaddr*>(name);
     message.msg_namelen = name != nullptr ? length : 0;
     message.msg_iov = &only;
     message.msg_iovlen = 1;
-    return redirect_send(socket, message, flags, result);
+    return redirect_send(socket, &message, flags, result);
+}
+
+bool redirect_send(
+    int socket, const void* bytes, std::size_t size, int flags, ssize_t& result
+) noexcept {
+    return redirect_sendto(socket, bytes, size, flags, nullptr, 0, result);
 }
 
 bool redirect_writev(int socket, const iovec* parts, int count, ssize_t& result) noexcept {
@@ -271,10 +278,10 @@ bool redirect_writev(int socket, const iovec* parts, int count, ssize_t& result)
     msghdr message = {};
     message.msg_iov = const_cast<iovec*>(parts);
     message.msg_iovlen = static_cast<std::size_t>(count);
-    return redirect_send(socket, message, 0, result);
+    return redirect_send(socket, &message, 0, result);
 }
 
-bool redirect_send(
+bool redirect_sendmmsg(
     int socket, mmsghdr* messages, unsigned count, int flags, int& result
 ) noexcept {
     bool ours = false;
@@ -286,7 +293,7 @@ bool redirect_send(
     if (!ours) return false;
     for (unsigned i = 0; i < count; ++i) {
         ssize_t sent = 0;
-        if (!redirect_send(socket, messages[i].msg_hdr, flags, sent))
+        if (!redirect_send(socket, &messages[i].msg_hdr, flags, sent))
             sent = send_on(socket, messages[i].msg_hdr, flags);
         if (sent < 0) {
             result = i > 0 ? static_cast<int>(i) : -1;

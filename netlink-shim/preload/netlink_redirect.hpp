@@ -2,14 +2,20 @@
 
 #include <sys/socket.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 namespace nlvs::shim {
 
+/// A hint: only ever goes from false to true.
+extern constinit std::atomic<bool> generic_netlink_seen;
+
 /// Whether this process may hold a generic netlink socket. Until it does, send and receive calls
 /// pass on unread: such a program runs as if the library were absent, bad pointers included.
-bool may_hold_generic_netlink() noexcept;
+inline bool may_hold_generic_netlink() noexcept {
+    return generic_netlink_seen.load(std::memory_order_relaxed);
+}
 
 /// Ways to come by one: socket(), inheritance over exec; received() sees SCM_RIGHTS.
 void notice_socket(int domain, int protocol) noexcept;
@@ -17,13 +23,18 @@ void notice_inherited_sockets() noexcept;
 
 /// True if the message was ours and has been dealt with: `result` (and errno) is what the caller
 /// gets. False: nothing happened, errno is untouched, the call is to be passed on.
-bool redirect_send(int socket, const msghdr& message, int flags, ssize_t& result) noexcept;
 bool redirect_send(
-    int socket, const iovec& part, int flags, const sockaddr* name, socklen_t length,
-    ssize_t& result
+    int socket, const msghdr* message, int flags, ssize_t& result
+) noexcept;
+bool redirect_send(
+    int socket, const void* bytes, std::size_t size, int flags, ssize_t& result
+) noexcept;
+bool redirect_sendto(
+    int socket, const void* bytes, std::size_t size, int flags, const sockaddr* name,
+    socklen_t length, ssize_t& result
 ) noexcept;
 bool redirect_writev(int socket, const iovec* parts, int count, ssize_t& result) noexcept;
-bool redirect_send(
+bool redirect_sendmmsg(
     int socket, mmsghdr* messages, unsigned count, int flags, int& result
 ) noexcept;
 

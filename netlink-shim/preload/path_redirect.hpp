@@ -29,15 +29,21 @@ void discard(DIR* directory) noexcept;
 inline bool has_failed(int result) noexcept { return result < 0; }
 inline bool has_failed(const void* result) noexcept { return result == nullptr; }
 
+/// False for most paths that are not below /proc, for the price of two bytes.
+inline bool may_be_proc(const char* path) noexcept {
+    return path[0] == '/' && (path[1] == 'p' || path[1] == '/' || path[1] == '.');
+}
+
 enum class Kind { ask, open };
 
 /// Calls first and looks at the path afterwards, on success too: the kernel has then vouched for
-/// the pointer, and a program that never names our files pays a comparison of a few bytes.
+/// the pointer, and a program that never names our files pays for two of its bytes.
 template <Kind kind, class Call>
 auto on_path(const char* path, Call call) noexcept {
     const int saved = errno;
     auto result = call(path);
     if (has_failed(result) && errno == EFAULT) return result;
+    if (!may_be_proc(path)) return result;
     DaemonPath ours;
     if (!ours.find(path)) return result;
     if constexpr (kind == Kind::open) {

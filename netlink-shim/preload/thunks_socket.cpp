@@ -14,6 +14,8 @@ namespace {
 
 template <class Call>
 auto receive(int fd, Call call) {
+    if (!may_hold_generic_netlink()) [[likely]]
+        return call();
     const auto result = call();
     if (result < 0 && has_more_after_failure(fd)) return call();
     return result;
@@ -31,51 +33,56 @@ int socket(int domain, int type, int protocol) noexcept {
 }
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+    const auto call = next<"sendmsg", ssize_t(int, const msghdr*, int)>();
     ssize_t result;
-    if (message != nullptr && may_hold_generic_netlink() &&
-        redirect_send(fd, *message, flags, result))
-        return result;
-    return next<"sendmsg", ssize_t(int, const msghdr*, int)>()(fd, message, flags);
+    if (!may_hold_generic_netlink()) [[likely]]
+        return call(fd, message, flags);
+    return redirect_send(fd, message, flags, result) ? result : call(fd, message, flags);
 }
 
 ssize_t sendto(
     int fd, const void* bytes, size_t size, int flags, const sockaddr* name, socklen_t length
 ) {
-    ssize_t result;
-    const iovec part = {const_cast<void*>(bytes), size};
-    if (may_hold_generic_netlink() && redirect_send(fd, part, flags, name, length, result))
-        return result;
     using Function = ssize_t(int, const void*, size_t, int, const sockaddr*, socklen_t);
-    return next<"sendto", Function>()(fd, bytes, size, flags, name, length);
+    const auto call = next<"sendto", Function>();
+    ssize_t result;
+    if (!may_hold_generic_netlink()) [[likely]]
+        return call(fd, bytes, size, flags, name, length);
+    const bool ours = redirect_sendto(fd, bytes, size, flags, name, length, result);
+    return ours ? result : call(fd, bytes, size, flags, name, length);
 }
 
 ssize_t send(int fd, const void* bytes, size_t size, int flags) {
+    const auto call = next<"send", ssize_t(int, const void*, size_t, int)>();
     ssize_t result;
-    const iovec part = {const_cast<void*>(bytes), size};
-    if (may_hold_generic_netlink() && redirect_send(fd, part, flags, nullptr, 0, result))
-        return result;
-    return next<"send", ssize_t(int, const void*, size_t, int)>()(fd, bytes, size, flags);
+    if (!may_hold_generic_netlink()) [[likely]]
+        return call(fd, bytes, size, flags);
+    return redirect_send(fd, bytes, size, flags, result) ? result : call(fd, bytes, size, flags);
 }
 
 int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+    const auto call = next<"sendmmsg", int(int, mmsghdr*, unsigned, int)>();
     int result;
-    if (may_hold_generic_netlink() && redirect_send(fd, messages, count, flags, result))
-        return result;
-    return next<"sendmmsg", int(int, mmsghdr*, unsigned, int)>()(fd, messages, count, flags);
+    if (!may_hold_generic_netlink()) [[likely]]
+        return call(fd, messages, count, flags);
+    const bool ours = redirect_sendmmsg(fd, messages, count, flags, result);
+    return ours ? result : call(fd, messages, count, flags);
 }
 
 ssize_t write(int fd, const void* bytes, size_t size) {
+    const auto call = next<"write", ssize_t(int, const void*, size_t)>();
     ssize_t result;
-    const iovec part = {const_cast<void*>(bytes), size};
-    if (may_hold_generic_netlink() && redirect_send(fd, part, 0, nullptr, 0, result))
-        return result;
-    return next<"write", ssize_t(int, const void*, size_t)>()(fd, bytes, size);
+    if (!may_hold_generic_netlink()) [[likely]]
+        return call(fd, bytes, size);
+    return redirect_send(fd, bytes, size, 0, result) ? result : call(fd, bytes, size);
 }
 
 ssize_t writev(int fd, const iovec* parts, int count) {
+    const auto call = next<"writev", ssize_t(int, const iovec*, int)>();
     ssize_t result;
-    if (may_hold_generic_netlink() && redirect_writev(fd, parts, count, result)) return result;
-    return next<"writev", ssize_t(int, const iovec*, int)>()(fd, parts, count);
+    if (!may_hold_generic_netlink()) [[likely]]
+        return call(fd, parts, count);
+    return redirect_writev(fd, parts, count, result) ? result : call(fd, parts, count);
 }
 
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
