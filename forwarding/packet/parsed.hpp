@@ -45,6 +45,8 @@ struct Parsed {
     std::uint16_t inner_l4_offset = 0;
     std::uint8_t icmp_type = 0;         ///< icmp_error only
     std::uint8_t icmp_code = 0;
+    /// Set by whoever reassembled the packet: IP length of its largest fragment, else 0.
+    std::uint16_t largest_fragment = 0;
     /// transport: the packet's flow. icmp_error: the embedded packet's flow as it stands there,
     /// with ports 0 when it is a tunnel (IP-IP, GRE). fragment: without ports.
     FlowKey<V4> flow4;  ///< valid when family is inet

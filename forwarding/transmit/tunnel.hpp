@@ -2,6 +2,7 @@
 
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -76,10 +77,24 @@ enum class MtuVerdict : std::uint8_t {
     drop,      ///< the tunnel leaves less than the family's minimum: no answer
 };
 
-/// Linux: ip_vs_xmit.c ensure_mtu_is_adequate.
+/// A reassembled packet leaves in fragments again (fragment_size), so what must fit of an IPv6
+/// one is its largest fragment. Linux: ip_vs_xmit.c ensure_mtu_is_adequate, __mtu_check_toobig_v6.
 inline MtuVerdict check_mtu(const Parsed& parsed, std::uint32_t mtu) noexcept {
+    if (parsed.largest_fragment != 0) [[unlikely]] {
+        const bool dealt_out =
+            parsed.fragmentation_allowed ||
+            (parsed.family == net::Family::inet6 && parsed.largest_fragment <= mtu) ||
+            parsed.l3_length <= mtu;
+        return dealt_out ? MtuVerdict::fragment : MtuVerdict::too_big;
+    }
     if (parsed.l3_length <= mtu) [[likely]] return MtuVerdict::fits;
     return parsed.fragmentation_allowed ? MtuVerdict::fragment : MtuVerdict::too_big;
+}
+
+/// How large the fragments of a packet may be whose verdict is `fragment`, before encapsulation.
+/// Linux: net/ipv4/ip_output.c ip_do_fragment, frag_max_size.
+inline std::uint32_t fragment_size(const Parsed& parsed, std::uint32_t mtu) noexcept {
+    return parsed.largest_fragment == 0 ? mtu : std::min<std::uint32_t>(mtu, parsed.largest_fragment);
 }
 
 /// MTU left to the inner packet, for check_tunnel_mtu and for the ICMP error.

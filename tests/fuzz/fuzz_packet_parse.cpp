@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <initializer_list>
 #include <span>
 #include <utility>
 #include <vector>
@@ -108,7 +109,7 @@ template <class F>
 void encapsulate_in_everything(std::span<const std::byte> bytes, const Parsed& parsed) {
     std::uint16_t identification = 0;
     for (const auto type : {ipvs::TunnelType::ipip, ipvs::TunnelType::gue, ipvs::TunnelType::gre}) {
-        for (const std::uint16_t flags : {0, 1, 2}) {
+        for (const std::uint16_t flags : std::initializer_list<std::uint16_t>{0, 1, 2}) {
             const ipvs::Tunnel tunnel{type, net::Port{std::uint16_t{6080}}, flags};
             for (const auto& header :
                  {build_tunnel_header(address<V4>(2), address<V4>(1), tunnel),

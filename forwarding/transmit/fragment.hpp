@@ -1,0 +1,42 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "compat/net/ip_address.hpp"
+
+namespace nlvs::forwarding {
+
+/// The pieces of one packet, in order; the receiver of a FragmentTrain owns them.
+struct FragmentTrain {
+    /// 65535 bytes over the smallest MTU that real links have.
+    static constexpr std::size_t capacity = 128;
+
+    std::size_t size = 0;
+    std::array<rte_mbuf*, capacity> packets;
+};
+
+/// Copies an IP packet into fragments of at most `mtu` bytes, each in one mbuf of the packet's
+/// pool whose data starts at the IP header. The packet itself, whose IP header is at `l3_offset`,
+/// is left to the caller. False (and no fragment) if an mbuf is missing, the MTU leaves no room
+/// for data, or the pieces are too many.
+///
+/// As Linux does it: every fragment but the last carries the most that is a multiple of eight
+/// bytes; IPv4 options that belong into the first fragment only become no-operations in the
+/// others; a set DF bit stays (Linux: a reassembled packet of DF fragments).
+/// Linux: net/ipv4/ip_output.c ip_do_fragment, net/ipv6/ip6_output.c ip6_fragment.
+[[nodiscard]] bool fragment_ipv4(
+    const rte_mbuf* packet, std::size_t l3_offset, std::size_t mtu, FragmentTrain& train
+) noexcept;
+
+/// The same for IPv6, which only a source may do: a tunnel's outer packet, or one that arrived in
+/// fragments. `identification` goes into the fragment headers.
+[[nodiscard]] bool fragment_ipv6(
+    const rte_mbuf* packet, std::size_t l3_offset, std::size_t mtu, std::uint32_t identification,
+    FragmentTrain& train
+) noexcept;
+
+}  // namespace nlvs::forwarding
