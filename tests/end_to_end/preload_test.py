@@ -7,10 +7,13 @@ usage: preload_test.py LIBRARY TEST_DAEMON [TEST...]      exit status 77: no nam
 import os
 import pathlib
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -108,6 +111,36 @@ class Preload(unittest.TestCase):
         again = self.ipvsadm("-A", "-t", "10.0.0.1:80", "-s", "rr")
         self.assertEqual((again.returncode, again.stderr), (255, "Service already exists\n"))
         self.assertEqual(self.ipvsadm("-C").returncode, 0)
+        self.assertEqual(self.ipvsadm("-Sn").stdout, "")
+
+    def wait_for(self, wanted):
+        deadline = time.monotonic() + 15
+        while (saved := self.ipvsadm("-Sn").stdout) != wanted:
+            self.assertLess(time.monotonic(), deadline, saved)
+            time.sleep(0.1)
+
+    @unittest.skipUnless(shutil.which("keepalived"), "no keepalived")
+    def test_keepalived_follows_its_health_checks(self):
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        server = socket.create_server(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        root = pathlib.Path(self.directory.name)
+        (root / "keepalived.conf").write_text(
+            "global_defs {\n lvs_timeouts tcp 100\n}\n"
+            "virtual_server 10.9.0.1 80 {\n delay_loop 1\n lvs_sched wrr\n lvs_method NAT\n"
+            f" protocol TCP\n real_server 127.0.0.1 {port} {{\n  weight 3\n"
+            "  TCP_CHECK {\n   connect_timeout 1\n   retry 0\n  }\n }\n}\n")
+        with subprocess.Popen(
+                ["keepalived", "--dont-fork", "--check", f"--use-file={root}/keepalived.conf",
+                 f"--pid={root}/pid", f"--checkers_pid={root}/checkers"], env=self.environment(),
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as keepalived:
+            service = "-A -t 10.9.0.1:80 -s wrr\n"
+            self.wait_for(f"{service}-a -t 10.9.0.1:80 -r 127.0.0.1:{port} -m -w 3\n")
+            self.assertIn("100 120 300", self.ipvsadm("-L", "--timeout").stdout)
+            server.close()
+            self.wait_for(service)
+            keepalived.terminate()
+            self.assertEqual(keepalived.wait(10), 0)
         self.assertEqual(self.ipvsadm("-Sn").stdout, "")
 
     def test_a_list_of_families_is_the_kernels_and_ours(self):
