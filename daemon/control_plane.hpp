@@ -73,6 +73,9 @@ public:
 
     const StatisticsReader& statistics() const noexcept { return statistics_; }
 
+    /// Slots in use: destinations of services and those in the trash.
+    std::uint32_t destinations_in_use() const noexcept { return publisher_.destinations_in_use(); }
+
     /// A step of the statistics; returns when to take the next one.
     std::chrono::milliseconds tick_statistics();
     /// Frees deleted destinations that nobody uses any more; every DestinationTrash::scan_period.

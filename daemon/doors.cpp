@@ -1,10 +1,10 @@
 #include "daemon/doors.hpp"
 
-#include <cerrno>
 #include <filesystem>
 
 #include "daemon/procfs_files.hpp"
 #include "netlink-shim/core/protocol.hpp"
+#include "netlink-shim/endpoint/sockopt_dispatcher.hpp"
 
 namespace nlvs::daemon {
 namespace {
@@ -30,7 +30,7 @@ Doors::Doors(
     ControlPlane& control, WorkerMail& mail, const Log& log
 )
     : family_{control, shim::ipvs_family_id},
-      sockopt_{[](const shim::SockoptCall&) { return shim::SockoptResult{ENOPROTOOPT, {}}; }},
+      sockopt_{shim::SockoptDispatcher{control}},
       socket_{context, family_, sockopt_} {
     const auto root = mount(files_, context, directory, control, mail, log);
     socket_.start();

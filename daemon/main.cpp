@@ -18,6 +18,8 @@
 #include "daemon/maintenance.hpp"
 #include "daemon/options.hpp"
 #include "daemon/service_notification.hpp"
+#include "daemon/status_reports.hpp"
+#include "daemon/status_server.hpp"
 #include "daemon/untracked_destinations.hpp"
 #include "daemon/worker_mail.hpp"
 #include "forwarding/config/configuration.hpp"
@@ -56,6 +58,8 @@ void serve(const Options& options, const Log& log) {
     WorkerMail mail{context, workers};
     control.set_expire_connections([&mail] { mail.expire_unavailable(); });
 
+    StatusServer status{context, directory.path()};
+    add_reports(status, {control, mail, data_plane ? &*data_plane : nullptr, NLVS_VERSION});
     const Doors doors{context, directory, control, mail, log};
 
     boost::asio::signal_set signals{context, SIGINT, SIGTERM};

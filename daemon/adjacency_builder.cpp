@@ -1,0 +1,170 @@
+#include "daemon/adjacency_builder.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+
+#include <linux/rtnetlink.h>
+
+namespace nlvs::daemon {
+namespace {
+
+using forwarding::NextHop;
+
+constexpr std::size_t most_hops = 256;
+
+/// Route types that end a look-up by themselves.
+std::optional<NextHop::Type> final_type(std::uint8_t type) {
+    switch (type) {
+        case RTN_LOCAL:
+        case RTN_BROADCAST:
+        case RTN_ANYCAST:
+            return NextHop::Type::local;
+        case RTN_BLACKHOLE:
+            return NextHop::Type::blackhole;
+        case RTN_UNREACHABLE:
+            return NextHop::Type::unreachable;
+        case RTN_PROHIBIT:
+            return NextHop::Type::prohibit;
+        case RTN_MULTICAST:
+            return NextHop::Type::punt;
+        default:
+            return std::nullopt;
+    }
+}
+
+NextHop next_hop(const kni::Route& route, const kni::RouteHop& hop, const ShadowPorts& ports) {
+    NextHop result;
+    const bool ours = ports.find(hop.interface).has_value() && !hop.encapsulated;
+    result.type = ours ? NextHop::Type::unicast : NextHop::Type::punt;
+    result.on_link = !hop.has_gateway;
+    result.mtu = route.mtu;
+    result.interface = hop.interface;
+    if (hop.has_gateway) result.via = hop.gateway;
+    return result;
+}
+
+/// The ways that the kernel would use now: dead ones are announced by their link alone.
+std::vector<kni::RouteHop> live_hops(const kni::KernelState& state, const kni::Route& route) {
+    auto hops = state.hops_of(route);
+    std::erase_if(hops, [&state](const kni::RouteHop& hop) {
+        const kni::Link* link = state.link(hop.interface);
+        return link == nullptr || !link->up;
+    });
+    return hops;
+}
+
+/// As many entries for each way as its weight says, within bounds.
+std::vector<NextHop> expand(
+    const kni::Route& route, const std::vector<kni::RouteHop>& hops, const ShadowPorts& ports
+) {
+    std::size_t total = 0;
+    std::size_t divisor = 0;
+    for (const auto& hop : hops) {
+        total += hop.weight;
+        divisor = std::gcd(divisor, std::size_t{hop.weight});
+    }
+    if (total / divisor > most_hops) divisor = (total + most_hops - 1) / most_hops;
+    std::vector<NextHop> result;
+    for (const auto& hop : hops) {
+        const std::size_t share = std::max<std::size_t>(hop.weight / divisor, 1);
+        result.insert(result.end(), share, next_hop(route, hop, ports));
+    }
+    return result;
+}
+
+/// Null when the route leads nowhere at the moment.
+std::unique_ptr<const forwarding::Route> convert(
+    const kni::KernelState& state, const kni::Route& route, const ShadowPorts& ports
+) {
+    auto result = std::make_unique<forwarding::Route>();
+    if (const auto type = final_type(route.type)) {
+        result->single.type = *type;
+        if (!route.hops.empty()) result->single.interface = route.hops.front().interface;
+        return result;
+    }
+    if (route.type != RTN_UNICAST) return nullptr;
+    if (state.is_blackhole(route)) {
+        result->single.type = NextHop::Type::blackhole;
+        return result;
+    }
+    const auto hops = live_hops(state, route);
+    if (hops.empty()) return nullptr;
+    if (hops.size() == 1) {
+        result->single = next_hop(route, hops.front(), ports);
+    } else {
+        result->hops = expand(route, hops, ports);
+    }
+    return result;
+}
+
+unsigned common_bits(const net::IpAddress& a, const net::IpAddress& b) {
+    if (a.family() != b.family()) return 0;
+    unsigned bits = 0;
+    for (std::size_t i = 0; i < a.bits() / 8; ++i) {
+        const unsigned difference = static_cast<unsigned>(a.bytes()[i] ^ b.bytes()[i]);
+        if (difference != 0) return bits + static_cast<unsigned>(__builtin_clz(difference)) - 24;
+        bits += 8;
+    }
+    return bits;
+}
+
+}  // namespace
+
+std::unique_ptr<const forwarding::Adjacency> build_adjacency(
+    forwarding::PortIndex port, const kni::Link& link, const net::MacAddress& neighbour
+) {
+    auto result = std::make_unique<forwarding::Adjacency>();
+    result->port = port;
+    result->mtu = static_cast<std::uint16_t>(std::min(link.mtu, 0xFFFFU));
+    result->interface = link.index;
+    constexpr std::size_t mac_size = sizeof(net::MacAddress);
+    constexpr std::size_t ether_type_size = 2;
+    result->l2_length = 2 * mac_size + ether_type_size;
+    std::memcpy(result->l2.data(), neighbour.bytes.data(), mac_size);
+    std::memcpy(result->l2.data() + mac_size, link.mac.bytes.data(), mac_size);
+    return result;
+}
+
+std::unique_ptr<const forwarding::Route> build_route(
+    const kni::KernelState& state,
+    std::span<const kni::Marked<kni::Route>> routes,
+    const ShadowPorts& ports
+) {
+    constexpr std::array<std::uint32_t, 3> tables{RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT};
+    for (const std::uint32_t table : tables) {
+        for (const auto& entry : routes) {
+            const kni::Route& route = entry.value;
+            if (route.table != table || route.type_of_service != 0) continue;
+            if (route.type == RTN_THROW) break;
+            if (auto result = convert(state, route, ports)) return result;
+        }
+    }
+    return nullptr;
+}
+
+std::optional<net::IpAddress> source_address(
+    const kni::KernelState& state, std::uint32_t interface, const net::IpAddress& towards
+) {
+    const kni::Address* best = nullptr;
+    unsigned best_score = 0;
+    for (const auto& [key, entry] : state.addresses) {
+        const kni::Address& address = entry.value;
+        if (address.interface != interface || address.address.family() != towards.family())
+            continue;
+        if (address.tentative || address.scope >= RT_SCOPE_HOST) continue;
+        // Scope first, then primary before secondary, then nearness.
+        const unsigned score = (address.scope == RT_SCOPE_UNIVERSE ? 1024U : 0U) +
+                               (address.secondary ? 0U : 512U) +
+                               common_bits(address.address, towards) + 1;
+        if (score > best_score || (score == best_score && address.address < best->address)) {
+            best = &address;
+            best_score = score;
+        }
+    }
+    if (best == nullptr) return std::nullopt;
+    return best->address;
+}
+
+}  // namespace nlvs::daemon

@@ -1,0 +1,79 @@
+#pragma once
+
+#include "compat/net/mac_address.hpp"
+#include "forwarding/config/adjacency.hpp"
+#include "forwarding/config/routing_table.hpp"
+#include "forwarding/identifiers.hpp"
+#include "kni/kernel_state.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace nlvs::daemon {
+
+/// Which interfaces the engine can send through: the shadow interfaces of its ports.
+/// Thread: control.
+class ShadowPorts {
+public:
+    explicit ShadowPorts(std::vector<std::uint32_t> interfaces)
+        : interfaces_{std::move(interfaces)} {}
+
+    std::optional<forwarding::PortIndex> find(std::uint32_t interface) const noexcept {
+        for (std::size_t port = 0; port < interfaces_.size(); ++port) {
+            if (interfaces_[port] == interface) return static_cast<forwarding::PortIndex>(port);
+        }
+        return std::nullopt;
+    }
+
+    std::size_t size() const noexcept { return interfaces_.size(); }
+
+private:
+    std::vector<std::uint32_t> interfaces_;  ///< kernel ifindex by PortIndex
+};
+
+/// The Ethernet header towards a neighbour. The transmitter writes the EtherType of the packet's
+/// family into its last two bytes.
+std::unique_ptr<const forwarding::Adjacency> build_adjacency(
+    forwarding::PortIndex port, const kni::Link& link, const net::MacAddress& neighbour
+);
+
+/// What the kernel's routes to one prefix, in the mirror's order, mean to a worker; null when
+/// they mean nothing.
+///
+/// The tables local, main and default count, in this order, which is that of the default rules;
+/// other tables need rules, and routes by type of service need packets that the engine does not
+/// tell apart. All prefixes share one longest-prefix match, so a route of the main table inside a
+/// local prefix that is not a host's wins over it, which it would not in the kernel.
+/// Linux: fib_rules.c fib_default_rules_init, fib_trie.c fib_table_lookup.
+std::unique_ptr<const forwarding::Route> build_route(
+    const kni::KernelState& state,
+    std::span<const kni::Marked<kni::Route>> routes,
+    const ShadowPorts& ports
+);
+
+/// The most specific of the kernel's routes for an address that `wanted` accepts.
+template <class Wanted>
+const kni::Route* find_route(
+    const kni::KernelState& state, const net::IpAddress& address, Wanted&& wanted
+) {
+    for (unsigned length = address.bits() + 1; length-- > 0;) {
+        const auto found = state.routes.find(net::Prefix{address, length});
+        if (found == state.routes.end()) continue;
+        for (const auto& entry : found->second) {
+            if (wanted(entry.value)) return &entry.value;
+        }
+    }
+    return nullptr;
+}
+
+/// The address that the kernel would send from through `interface` to `towards`, without a
+/// preferred source: one of its own that shares the most leading bits, not a deprecated or
+/// secondary one. Linux: devinet.c inet_select_addr, addrconf.c ipv6_dev_get_saddr (shortened).
+std::optional<net::IpAddress> source_address(
+    const kni::KernelState& state, std::uint32_t interface, const net::IpAddress& towards
+);
+
+}  // namespace nlvs::daemon

@@ -1,0 +1,71 @@
+#pragma once
+
+#include "daemon/adjacency_builder.hpp"
+#include "daemon/slot_allocator.hpp"
+#include "forwarding/config/configuration.hpp"
+#include "kni/kernel_state.hpp"
+#include "kni/neighbour_keeper.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+namespace nlvs::daemon {
+
+/// Makes the kernel's neighbours visible to workers: a slot for each (interface, address), in it
+/// the Ethernet header while the neighbour is resolved.
+///
+/// A slot exists while the kernel knows the neighbour or somebody pins it; a pinned one the
+/// kernel is asked to keep resolved. A freed slot is reused one grace period later, and the
+/// routing generation grows with every slot that comes or goes, so that a next hop cached by a
+/// connection never outlives its slot.
+/// Thread: control.
+class NeighbourPublisher {
+public:
+    NeighbourPublisher(
+        forwarding::Configuration& configuration,
+        forwarding::Reclaimer& reclaimer,
+        kni::NeighbourResolver& resolver,
+        const ShadowPorts& ports,
+        const kni::KernelState& state
+    );
+    NeighbourPublisher(const NeighbourPublisher&) = delete;
+    NeighbourPublisher& operator=(const NeighbourPublisher&) = delete;
+    /// Workers must be gone.
+    ~NeighbourPublisher();
+
+    /// The slot, valid until as many unpins. Null when slots are exhausted.
+    const forwarding::AdjacencySlot* pin(const kni::NeighbourKey& key);
+    void unpin(const kni::NeighbourKey& key);
+
+    void neighbour_changed(const kni::Neighbour& neighbour, bool present);
+    /// Header or state of everything behind the link may be another now.
+    void link_changed(const kni::Link& link);
+
+    std::size_t size() const noexcept { return entries_.size(); }
+
+private:
+    struct Entry {
+        forwarding::AdjacencyId id;
+        forwarding::AdjacencySlot* slot = nullptr;
+        std::uint32_t pins = 0;
+        bool known = false;  ///< to the kernel
+    };
+
+    Entry* ensure(const kni::NeighbourKey& key);
+    void drop_if_unused(const kni::NeighbourKey& key);
+    void publish(Entry& entry, std::unique_ptr<const forwarding::Adjacency> node);
+    void refresh(const kni::NeighbourKey& key, Entry& entry);
+    void keep(const kni::NeighbourKey& key);
+
+    forwarding::Configuration& configuration_;
+    forwarding::Reclaimer& reclaimer_;
+    kni::NeighbourResolver& resolver_;
+    const ShadowPorts& ports_;
+    const kni::KernelState& state_;
+    std::unordered_map<kni::NeighbourKey, Entry, kni::KeyHash> entries_;
+    /// Shared with the reclaimer's actions, which may run last.
+    std::shared_ptr<SlotAllocator<forwarding::AdjacencyId>> ids_;
+};
+
+}  // namespace nlvs::daemon

@@ -1,0 +1,275 @@
+#include "daemon/route_publisher.hpp"
+
+#include "daemon/untracked_destinations.hpp"
+#include "forwarding/transmit/tunnel.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+
+namespace nlvs::daemon {
+
+using forwarding::NextHop;
+
+RoutePublisher::RoutePublisher(
+    forwarding::Configuration& configuration,
+    forwarding::Reclaimer& reclaimer,
+    kni::NeighbourResolver& resolver,
+    std::vector<std::uint32_t> interfaces,
+    const kni::KernelState& state
+)
+    : configuration_{configuration},
+      reclaimer_{reclaimer},
+      resolver_{resolver},
+      state_{state},
+      ports_{std::move(interfaces)},
+      neighbours_{configuration, reclaimer, resolver, ports_, state} {}
+
+RoutePublisher::~RoutePublisher() {
+    for (auto& [id, tracked] : tracked_) delete tracked.slot->tunnel.exchange(nullptr);
+}
+
+void RoutePublisher::want(const forwarding::NeighbourWanted& wanted) {
+    resolver_.probe({wanted.interface, wanted.address});
+}
+
+forwarding::RoutingTable& RoutePublisher::table(net::Family family) noexcept {
+    return family == net::Family::inet ? configuration_.routes_v4 : configuration_.routes_v6;
+}
+
+void RoutePublisher::routes_changed(const net::Prefix& prefix) {
+    const auto found = state_.routes.find(prefix);
+    std::unique_ptr<const forwarding::Route> route;
+    if (found != state_.routes.end()) route = build_route(state_, found->second, ports_);
+    // Gateways that stay are never let go of in between.
+    pin_gateways(prefix, route.get());
+    if (route != nullptr) {
+        table(prefix.family()).insert(prefix, std::move(route), reclaimer_);
+    } else if (!table(prefix.family()).remove(prefix, reclaimer_)) {
+        return;
+    }
+    configuration_.routing_generation.fetch_add(1, std::memory_order_release);
+    refresh_covered(prefix);
+}
+
+/// The kernel sends nothing to a gateway itself when the engine forwards, so without this its
+/// entry would go stale and a change of its address unnoticed.
+void RoutePublisher::pin_gateways(const net::Prefix& prefix, const forwarding::Route* route) {
+    std::vector<kni::NeighbourKey> keys;
+    const auto add = [&keys](const NextHop& hop) {
+        if (hop.type != NextHop::Type::unicast || hop.on_link) return;
+        const kni::NeighbourKey key{hop.interface, hop.via};
+        if (std::ranges::count(keys, key) == 0) keys.push_back(key);
+    };
+    if (route != nullptr) {
+        add(route->single);
+        for (const auto& hop : route->hops) add(hop);
+    }
+    const auto entry = gateways_of_.find(prefix);
+    std::optional<Gateways::iterator> before;
+    if (entry != gateways_of_.end()) before = entry->second;
+    if (before ? (*before)->first == keys : keys.empty()) return;
+    if (keys.empty()) {
+        gateways_of_.erase(entry);
+    } else {
+        const auto [set, is_new] = gateways_.try_emplace(keys, 0U);
+        if (is_new) {
+            for (const auto& key : keys) neighbours_.pin(key);
+        }
+        ++set->second;
+        gateways_of_.insert_or_assign(prefix, set);
+    }
+    if (!before || --(*before)->second != 0) return;
+    for (const auto& key : (*before)->first) neighbours_.unpin(key);
+    gateways_.erase(*before);
+}
+
+void RoutePublisher::refresh_covered(const net::Prefix& prefix) {
+    for (auto at = tracked_by_address_.lower_bound(prefix.address());
+         at != tracked_by_address_.end() && prefix.contains(at->first);
+         ++at) {
+        refresh(forwarding::DestinationId{at->second}, tracked_.at(at->second));
+    }
+}
+
+void RoutePublisher::link_changed(const kni::Link* before, const kni::Link* after) {
+    const kni::Link& link = after != nullptr ? *after : *before;
+    if (const auto port = ports_.find(link.index)) {
+        store_port(link, *port, after != nullptr);
+        const bool moved = before == nullptr || after == nullptr || before->mac != after->mac ||
+                           before->mtu != after->mtu || before->up != after->up;
+        if (moved) {
+            neighbours_.link_changed(link);
+            if (after != nullptr && port_changed_) port_changed_(*port, link);
+        }
+    }
+    // The same link with another name or carrier leads where it led before.
+    if (before != nullptr && after != nullptr && before->up == after->up &&
+        before->mtu == after->mtu) {
+        return;
+    }
+    std::vector<net::Prefix> prefixes;
+    for (const auto& [prefix, set] : state_.routes) {
+        const bool uses = std::ranges::any_of(set, [&](const auto& entry) {
+            const auto leads_here = [&link](const kni::RouteHop& hop) {
+                return hop.interface == link.index;
+            };
+            return entry.value.next_hop_id == 0
+                       ? std::ranges::any_of(entry.value.hops, leads_here)
+                       : std::ranges::any_of(state_.hops_of(entry.value), leads_here);
+        });
+        if (uses) prefixes.push_back(prefix);
+    }
+    for (const auto& prefix : prefixes) routes_changed(prefix);
+}
+
+void RoutePublisher::store_port(const kni::Link& link, forwarding::PortIndex port, bool present) {
+    forwarding::PortState& state = configuration_.ports[port];
+    std::uint64_t mac = 0;
+    std::memcpy(&mac, link.mac.bytes.data(), link.mac.bytes.size());
+    state.interface.store(link.index, std::memory_order_relaxed);
+    state.mac.store(mac, std::memory_order_relaxed);
+    const auto mtu = static_cast<std::uint16_t>(std::min(link.mtu, 0xFFFFU));
+    state.mtu.store(mtu, std::memory_order_relaxed);
+    state.up.store(present && link.up, std::memory_order_relaxed);
+}
+
+void RoutePublisher::address_changed(const kni::Address& address, bool) {
+    // Routes tell the rest; a tunnel's source is chosen among the addresses.
+    for (auto& [id, tracked] : tracked_) {
+        const bool affected = tracked.method == ipvs::ForwardingMethod::tunnel &&
+                              tracked.address.family() == address.address.family();
+        if (affected) refresh(forwarding::DestinationId{id}, tracked);
+    }
+}
+
+void RoutePublisher::neighbour_changed(const kni::Neighbour& neighbour, bool present) {
+    neighbours_.neighbour_changed(neighbour, present);
+}
+
+void RoutePublisher::rules_changed(net::Family) {}
+
+bool RoutePublisher::has_foreign_rules() const noexcept {
+    return std::ranges::any_of(state_.rules, [](const auto& entry) {
+        const kni::Rule& rule = entry.value;
+        const bool known_table = rule.table == RT_TABLE_LOCAL || rule.table == RT_TABLE_MAIN ||
+                                 rule.table == RT_TABLE_DEFAULT;
+        return rule.selective || rule.action != FR_ACT_TO_TBL || !known_table;
+    });
+}
+
+void RoutePublisher::track(
+    forwarding::DestinationId id,
+    forwarding::DestinationSlot& slot,
+    const net::IpAddress& address,
+    ipvs::ForwardingMethod method,
+    const ipvs::Tunnel& tunnel
+) {
+    if (const auto found = tracked_.find(id.value);
+        found != tracked_.end() &&
+        (found->second.slot != &slot || found->second.address != address)) {
+        untrack(id);
+    }
+    auto [entry, is_new] = tracked_.try_emplace(id.value);
+    Tracked& tracked = entry->second;
+    tracked.slot = &slot;
+    tracked.address = address;
+    tracked.method = method;
+    tracked.tunnel = tunnel;
+    if (is_new) tracked_by_address_.emplace(address, id.value);
+    refresh(id, tracked);
+}
+
+void RoutePublisher::untrack(forwarding::DestinationId id) {
+    const auto found = tracked_.find(id.value);
+    if (found == tracked_.end()) return;
+    Tracked& tracked = found->second;
+    tracked.slot->adjacency.store(nullptr, std::memory_order_release);
+    tracked.slot->local.store(false, std::memory_order_relaxed);
+    set_tunnel(tracked, nullptr);
+    if (tracked.pinned) neighbours_.unpin(*tracked.pinned);
+    const auto [first, last] = tracked_by_address_.equal_range(tracked.address);
+    tracked_by_address_.erase(std::find_if(first, last, [id](const auto& entry) {
+        return entry.second == id.value;
+    }));
+    tracked_.erase(found);
+}
+
+NextHop RoutePublisher::next_hop(
+    forwarding::DestinationId id, const net::IpAddress& address
+) noexcept {
+    const forwarding::Route* route = address.is_v4()
+                                         ? configuration_.routes_v4.lookup(address.v4())
+                                         : configuration_.routes_v6.lookup(address.v6());
+    if (route == nullptr) return {};
+    // All packets of a destination take one of several ways, destinations spread over them.
+    return route->pick(static_cast<std::uint32_t>(forwarding::mix(id.value, 0)));
+}
+
+void RoutePublisher::refresh(forwarding::DestinationId id, Tracked& tracked) {
+    const NextHop hop = next_hop(id, tracked.address);
+    forwarding::DestinationSlot& slot = *tracked.slot;
+    const bool unicast = hop.type == NextHop::Type::unicast;
+    std::optional<kni::NeighbourKey> key;
+    if (unicast) key = {hop.interface, hop.on_link ? tracked.address : hop.via};
+
+    const auto before = tracked.pinned;
+    const forwarding::AdjacencySlot* adjacency = slot.adjacency.load(std::memory_order_relaxed);
+    if (key != before || (key && adjacency == nullptr)) {
+        adjacency = key ? neighbours_.pin(*key) : nullptr;
+        tracked.pinned = adjacency != nullptr ? key : std::nullopt;
+    }
+    std::uint32_t mtu = hop.mtu;
+    if (const kni::Link* link = state_.link(hop.interface); mtu == 0 && link != nullptr)
+        mtu = link->mtu;
+    slot.route_mtu.store(unicast && mtu != 0 ? mtu : 1500, std::memory_order_relaxed);
+    slot.local.store(hop.type == NextHop::Type::local, std::memory_order_relaxed);
+    set_tunnel(tracked, unicast ? &hop : nullptr);
+    slot.adjacency.store(adjacency, std::memory_order_release);
+    if (before && tracked.pinned != before) neighbours_.unpin(*before);
+}
+
+void RoutePublisher::set_tunnel(Tracked& tracked, const NextHop* hop) {
+    std::unique_ptr<forwarding::TunnelHeader> header;
+    if (hop != nullptr && tracked.method == ipvs::ForwardingMethod::tunnel) {
+        const kni::Route* route =
+            find_route(state_, tracked.address, [hop](const kni::Route& other) {
+                return std::ranges::any_of(other.hops, [hop](const kni::RouteHop& way) {
+                    return way.interface == hop->interface;
+                });
+            });
+        auto source =
+            route != nullptr && route->has_preferred_source
+                ? std::optional{route->preferred_source}
+                : source_address(state_, hop->interface, hop->on_link ? tracked.address : hop->via);
+        if (source) {
+            header = std::make_unique<forwarding::TunnelHeader>(
+                forwarding::build_tunnel_header(tracked.address, *source, tracked.tunnel)
+            );
+        }
+    }
+    const auto* now = tracked.slot->tunnel.load(std::memory_order_relaxed);
+    const bool same = now == nullptr || header == nullptr
+                          ? now == header.get()
+                          : now->tunnel == header->tunnel && now->outer == header->outer &&
+                                now->length == header->length && now->bytes == header->bytes;
+    if (same) return;
+    const auto* old = tracked.slot->tunnel.exchange(header.release(), std::memory_order_acq_rel);
+    reclaimer_.retire(std::unique_ptr<const forwarding::TunnelHeader>{old});
+}
+
+AddressType RoutePublisher::address_type(const net::IpAddress& address) const {
+    const AddressType by_bits = classify(address);
+    if (by_bits != AddressType::unicast && by_bits != AddressType::link_local) return by_bits;
+    const kni::Route* route = find_route(state_, address, [](const kni::Route& other) {
+        return other.table == RT_TABLE_LOCAL;
+    });
+    if (route == nullptr) return by_bits;
+    if (route->type == RTN_LOCAL) return AddressType::local;
+    return route->type == RTN_BROADCAST ? AddressType::broadcast : by_bits;
+}
+
+}  // namespace nlvs::daemon

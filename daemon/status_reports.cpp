@@ -1,0 +1,178 @@
+#include "daemon/status_reports.hpp"
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "compat/net/mac_address.hpp"
+#include "forwarding/mailbox.hpp"
+#include "forwarding/statistics/drop_reason.hpp"
+
+namespace nlvs::daemon {
+namespace {
+
+using forwarding::WorkerRequest;
+
+struct Connections {
+    std::uint64_t count = 0;
+    std::uint64_t memory = 0;
+};
+
+using CountedConnections = std::vector<Connections>;
+
+/// Asks every worker; calls `done` when the last one has answered.
+void count_connections(WorkerMail& mail, std::function<void(const CountedConnections&)> done) {
+    struct Progress {
+        CountedConnections counted;
+        std::size_t missing;
+        std::function<void(const CountedConnections&)> done;
+    };
+    const std::size_t workers = mail.workers();
+    if (workers == 0) return done({});
+    auto progress = std::make_shared<Progress>(CountedConnections(workers), workers, std::move(done));
+    for (std::size_t worker = 0; worker < workers; ++worker) {
+        auto request = std::make_unique<WorkerRequest>();
+        request->kind = WorkerRequest::Kind::count_connections;
+        mail.post(worker, std::move(request), [progress, worker](WorkerRequest& answer) {
+            progress->counted[worker] = {answer.count, answer.memory};
+            if (--progress->missing == 0) progress->done(progress->counted);
+        });
+    }
+}
+
+std::uint64_t resident_bytes() {
+    std::ifstream stream{"/proc/self/statm"};
+    std::uint64_t total = 0;
+    std::uint64_t resident = 0;
+    stream >> total >> resident;
+    return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+double megabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1024 * 1024); }
+
+Report status(const StatusSources& sources, const CountedConnections& counted) {
+    Connections all;
+    for (const Connections& worker : counted) {
+        all.count += worker.count;
+        all.memory += worker.memory;
+    }
+    const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(
+        std::chrono::steady_clock::now() - sources.started
+    );
+    const ControlPlane& control = sources.control;
+    const std::size_t ports = sources.data_plane != nullptr ? sources.data_plane->ports().size() : 0;
+    const ipvs::Statistics totals = control.totals();
+    return {{{
+        "status",
+        {"version", "pid", "uptime_seconds", "ports", "workers", "services_v4", "services_v6",
+         "destinations", "connections", "connection_memory_mb", "resident_memory_mb",
+         "connections_per_second", "in_packets_per_second", "out_packets_per_second"},
+        {{sources.version, static_cast<std::uint64_t>(getpid()),
+          static_cast<std::uint64_t>(uptime.count()), std::uint64_t{ports},
+          std::uint64_t{sources.mail.workers()},
+          std::uint64_t{control.count_services(ipvs::Family::inet)},
+          std::uint64_t{control.count_services(ipvs::Family::inet6)},
+          std::uint64_t{control.destinations_in_use()}, all.count, megabytes(all.memory),
+          megabytes(resident_bytes()), totals.rates.connections, totals.rates.in_packets,
+          totals.rates.out_packets}},
+        true
+    }}};
+}
+
+Report workers(const StatusSources& sources, const CountedConnections& counted) {
+    Report::Table table{
+        "workers",
+        {"worker", "connections", "memory_mb", "opened", "expired", "balanced", "handed_over",
+         "taken_over", "busy_percent", "sleeps"},
+        {},
+        false
+    };
+    for (std::size_t i = 0; i < counted.size(); ++i) {
+        const auto& counters =
+            sources.data_plane->workers().worker(static_cast<forwarding::WorkerId>(i)).counters;
+        const auto busy = static_cast<double>(counters.busy_cycles.read());
+        const auto idle = static_cast<double>(counters.idle_cycles.read());
+        table.rows.push_back(
+            {std::uint64_t{i}, counted[i].count, megabytes(counted[i].memory),
+             counters.opened.read(), counters.expired.read(), counters.balanced.read(),
+             counters.handed_over.read(), counters.taken_over.read(),
+             busy + idle > 0 ? 100 * busy / (busy + idle) : 0.0, counters.sleeps.read()}
+        );
+    }
+    return {{std::move(table)}};
+}
+
+Report ports(DataPlane* data_plane) {
+    Report::Table table{
+        "ports",
+        {"port", "shadow", "device", "mac", "mtu", "link", "received", "transmitted", "punted",
+         "injected", "missed", "errors"},
+        {},
+        false
+    };
+    const std::size_t count = data_plane != nullptr ? data_plane->ports().size() : 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const DataPlane::Port& port = data_plane->ports()[i];
+        std::uint64_t received = 0, transmitted = 0, punted = 0, injected = 0;
+        for (forwarding::WorkerId id = 0; id < data_plane->workers().size(); ++id) {
+            const auto& counters = data_plane->workers().worker(id).counters.ports[i];
+            received += counters.received.read();
+            transmitted += counters.transmitted.read();
+            punted += counters.punted.read();
+            injected += counters.injected.read();
+        }
+        const auto device = port.nic->statistics();
+        table.rows.push_back(
+            {std::uint64_t{i}, port.shadow->name(), port.nic->device(), net::print(port.nic->mac()),
+             std::uint64_t{port.nic->mtu()}, port.nic->link().up, received, transmitted, punted,
+             injected, device.missed, device.receive_errors + device.transmit_errors}
+        );
+    }
+    return {{std::move(table)}};
+}
+
+Report drops(DataPlane* data_plane) {
+    Report::Table dropped{"drops", {"reason", "packets"}, {}, false};
+    Report::Table policed{"punt", {"class", "admitted", "refused"}, {}, false};
+    const forwarding::WorkerId workers = data_plane != nullptr ? data_plane->workers().size() : 0;
+    for (std::size_t reason = 0; reason < forwarding::drop_reasons; ++reason) {
+        std::uint64_t packets = 0;
+        for (forwarding::WorkerId id = 0; id < workers; ++id) {
+            packets += data_plane->workers().worker(id).counters.drops[reason].read();
+        }
+        dropped.rows.push_back({std::string{forwarding::drop_reason_names[reason]}, packets});
+    }
+    for (std::size_t i = 0; i < forwarding::punt_classes; ++i) {
+        std::uint64_t admitted = 0, refused = 0;
+        for (forwarding::WorkerId id = 0; id < workers; ++id) {
+            const auto& policer = data_plane->workers().worker(id).policer;
+            admitted += policer.admitted(static_cast<forwarding::PuntClass>(i)).read();
+            refused += policer.refused(static_cast<forwarding::PuntClass>(i)).read();
+        }
+        policed.rows.push_back({std::string{forwarding::punt_class_names[i]}, admitted, refused});
+    }
+    return {{std::move(dropped), std::move(policed)}};
+}
+
+}  // namespace
+
+void add_reports(StatusServer& server, const StatusSources& sources) {
+    server.add("status", [sources](StatusServer::Done done) {
+        count_connections(sources.mail, [sources, done](const CountedConnections& counted) {
+            done(status(sources, counted));
+        });
+    });
+    server.add("workers", [sources](StatusServer::Done done) {
+        count_connections(sources.mail, [sources, done](const CountedConnections& counted) {
+            done(workers(sources, counted));
+        });
+    });
+    server.add("ports", [sources](StatusServer::Done done) { done(ports(sources.data_plane)); });
+    server.add("drops", [sources](StatusServer::Done done) { done(drops(sources.data_plane)); });
+}
+
+}  // namespace nlvs::daemon

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "daemon/control_plane.hpp"
+#include "daemon/data_plane.hpp"
+#include "daemon/status_server.hpp"
+#include "daemon/worker_mail.hpp"
+
+namespace nlvs::daemon {
+
+/// Where the reports take their figures from; everything outlives the server.
+struct StatusSources {
+    const ControlPlane& control;
+    WorkerMail& mail;
+    DataPlane* data_plane = nullptr;  ///< null: no ports
+    std::string version;
+    std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+};
+
+/// Gives the server the reports "status", "workers", "ports" and "drops".
+void add_reports(StatusServer& server, const StatusSources& sources);
+
+}  // namespace nlvs::daemon
