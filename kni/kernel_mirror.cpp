@@ -49,6 +49,18 @@ std::vector<Route> values_of(const RouteSet& set) {
     return result;
 }
 
+class Nobody final : public MirrorObserver {
+    void link_changed(const Link*, const Link*) override {}
+
+    void address_changed(const Address&, bool) override {}
+
+    void neighbour_changed(const Neighbour&, bool) override {}
+
+    void routes_changed(const net::Prefix&) override {}
+
+    void rules_changed(net::Family) override {}
+};
+
 bool hangs_on_source(const Route& route) {
     return route.has_preferred_source && route.protocol != RTPROT_KERNEL;
 }
@@ -73,6 +85,11 @@ std::vector<RouteHop> KernelState::hops_of(const Route& route) const {
 bool KernelState::is_blackhole(const Route& route) const {
     const auto found = next_hops.find(route.next_hop_id);
     return route.next_hop_id != 0 && found != next_hops.end() && found->second.value.blackhole;
+}
+
+MirrorObserver& KernelMirror::nobody() noexcept {
+    static Nobody nobody;
+    return nobody;
 }
 
 void KernelMirror::apply(const Event& event) {
@@ -159,7 +176,7 @@ void KernelMirror::sweep_routes(net::Family family, std::uint32_t current) {
             }
         }
         if (set.empty()) state_.routes.erase(prefix);
-        observer_.routes_changed(prefix);
+        observer_->routes_changed(prefix);
     }
 }
 
@@ -171,7 +188,7 @@ void KernelMirror::put(const Link& link) {
     if (before.up && !link.up && hanging_on_interface_.contains(link.index)) {
         mark_stale(Kind::route_v4);
     }
-    observer_.link_changed(before.index == 0 ? nullptr : &before, &entry.value);
+    observer_->link_changed(before.index == 0 ? nullptr : &before, &entry.value);
 }
 
 void KernelMirror::remove(const Link& link) {
@@ -183,7 +200,7 @@ void KernelMirror::remove(const Link& link) {
     const Link before = std::move(found->second.value);
     state_.links.erase(found);
     if (hanging_on_interface_.contains(link.index)) mark_stale(Kind::route_v4);
-    observer_.link_changed(&before, nullptr);
+    observer_->link_changed(&before, nullptr);
 }
 
 void KernelMirror::put(const NextHopObject& object) {
@@ -206,7 +223,7 @@ void KernelMirror::remove(const NextHopObject& object) {
 void KernelMirror::next_hop_changed(std::uint32_t id) {
     const auto tell = [this](std::uint32_t user) {
         if (const auto found = by_next_hop_.find(user); found != by_next_hop_.end()) {
-            for (const auto& prefix : found->second) observer_.routes_changed(prefix);
+            for (const auto& prefix : found->second) observer_->routes_changed(prefix);
         }
     };
     tell(id);
@@ -221,7 +238,7 @@ void KernelMirror::put(const Address& address) {
     entry.generation = generation(Kind::address);
     if (entry.value == address) return;
     entry.value = address;
-    observer_.address_changed(address, true);
+    observer_->address_changed(address, true);
 }
 
 void KernelMirror::remove(const Address& address) {
@@ -232,7 +249,7 @@ void KernelMirror::remove(const Address& address) {
     if (hanging_on_source_.contains({address.address, address.address.bits()})) {
         mark_stale(Kind::route_v4);
     }
-    observer_.address_changed(address, false);
+    observer_->address_changed(address, false);
 }
 
 void KernelMirror::put(const Neighbour& neighbour) {
@@ -240,7 +257,7 @@ void KernelMirror::put(const Neighbour& neighbour) {
     entry.generation = generation(Kind::neighbour);
     if (entry.value == neighbour) return;
     entry.value = neighbour;
-    observer_.neighbour_changed(neighbour, true);
+    observer_->neighbour_changed(neighbour, true);
 }
 
 void KernelMirror::remove(const Neighbour& neighbour) {
@@ -248,7 +265,7 @@ void KernelMirror::remove(const Neighbour& neighbour) {
         ++unmatched_;
         return;
     }
-    observer_.neighbour_changed(neighbour, false);
+    observer_->neighbour_changed(neighbour, false);
 }
 
 void KernelMirror::put(const Rule& rule) {
@@ -263,7 +280,7 @@ void KernelMirror::put(const Rule& rule) {
     const auto at =
         std::ranges::upper_bound(state_.rules, std::pair{rule.family, rule.priority}, {}, order);
     state_.rules.insert(at, {rule, generation(Kind::rule)});
-    observer_.rules_changed(rule.family);
+    observer_->rules_changed(rule.family);
 }
 
 void KernelMirror::remove(const Rule& rule) {
@@ -275,7 +292,7 @@ void KernelMirror::remove(const Rule& rule) {
     }
     const net::Family family = found->value.family;
     state_.rules.erase(found);
-    observer_.rules_changed(family);
+    observer_->rules_changed(family);
 }
 
 void KernelMirror::put(const Route& route, Event::Change change) {
@@ -304,7 +321,7 @@ void KernelMirror::put(const Route& route, Event::Change change) {
         set.insert(in_front ? equals.begin() : equals.end(), {route, current});
     }
     count_route(route, 1);
-    if (values_of(set) != before) observer_.routes_changed(route.prefix);
+    if (values_of(set) != before) observer_->routes_changed(route.prefix);
 }
 
 void KernelMirror::remove(const Route& route) {
@@ -337,7 +354,7 @@ void KernelMirror::remove(const Route& route) {
                 });
             });
             if (!hops.empty()) {
-                observer_.routes_changed(route.prefix);
+                observer_->routes_changed(route.prefix);
                 return;
             }
         }
@@ -350,7 +367,7 @@ void KernelMirror::remove(const Route& route) {
     count_route(place->value, -1);
     set.erase(place);
     if (set.empty()) state_.routes.erase(found);
-    observer_.routes_changed(route.prefix);
+    observer_->routes_changed(route.prefix);
 }
 
 /// Keeps what is known by next-hop object, interface and preferred source in step.

@@ -40,7 +40,12 @@ public:
 /// Pure: no input or output. Thread: control.
 class KernelMirror {
 public:
-    explicit KernelMirror(MirrorObserver& observer) : observer_{observer} {}
+    KernelMirror() = default;
+    KernelMirror(const KernelMirror&) = delete;
+    KernelMirror& operator=(const KernelMirror&) = delete;
+
+    /// From now on `observer`, which must outlive the mirror's use, learns of changes.
+    void observe(MirrorObserver& observer) noexcept { observer_ = &observer; }
 
     void apply(const Event& event);
 
@@ -79,13 +84,15 @@ private:
     void put(const Route& route, Event::Change change);
     void remove(const Route& route);
 
+    static MirrorObserver& nobody() noexcept;
+
     void count_route(const Route& route, int direction);
     void next_hop_changed(std::uint32_t id);
     void sweep_routes(net::Family family, std::uint32_t current);
     template <class Map>
     void sweep(Map& map, std::uint32_t current);
 
-    MirrorObserver& observer_;
+    MirrorObserver* observer_ = &nobody();
     KernelState state_;
     std::array<std::uint32_t, kinds> generations_{};
     unsigned stale_ = 0;
