@@ -14,6 +14,7 @@
 #include "daemon/control_plane.hpp"
 #include "daemon/data_plane.hpp"
 #include "daemon/doors.hpp"
+#include "daemon/kernel_follower.hpp"
 #include "daemon/log.hpp"
 #include "daemon/maintenance.hpp"
 #include "daemon/options.hpp"
@@ -52,7 +53,13 @@ void serve(const Options& options, const Log& log) {
         data_plane.emplace(options, *configuration, quiescence, log);
         workers = data_plane->workers().access();
     }
-    UntrackedDestinations destinations;
+    UntrackedDestinations untracked;
+    std::optional<KernelFollower> kernel;
+    if (data_plane) {
+        kernel.emplace(context, *configuration, reclaimer, *data_plane, log);
+        kernel->start();
+    }
+    DestinationTracker& destinations = kernel ? kernel->destinations() : untracked;
     ControlPlane control{*configuration, reclaimer, workers, destinations};
     const Maintenance maintenance{context, control, reclaimer};
     WorkerMail mail{context, workers};

@@ -1,0 +1,56 @@
+#include "daemon/kernel_follower.hpp"
+
+#include <chrono>
+#include <exception>
+#include <vector>
+
+namespace nlvs::daemon {
+namespace {
+
+std::vector<std::uint32_t> shadow_interfaces(const DataPlane& data_plane) {
+    std::vector<std::uint32_t> interfaces;
+    for (const auto& port : data_plane.ports()) interfaces.push_back(port.shadow->index());
+    return interfaces;
+}
+
+}  // namespace
+
+KernelFollower::KernelFollower(
+    boost::asio::io_context& context, forwarding::Configuration& configuration,
+    forwarding::Reclaimer& reclaimer, DataPlane& data_plane, const Log& log
+)
+    : data_plane_{data_plane},
+      log_{log},
+      keeper_{context},
+      routes_{configuration, reclaimer, keeper_, shadow_interfaces(data_plane), mirror_.state()},
+      monitor_{context, mirror_},
+      care_{context, data_plane.workers(), [this](const forwarding::NeighbourWanted& wanted) {
+                routes_.want(wanted);
+            }} {
+    routes_.on_port_change([this](forwarding::PortIndex port, const kni::Link& link) {
+        follow_link(port, link);
+    });
+    mirror_.observe(routes_);
+}
+
+KernelFollower::~KernelFollower() { keeper_.stop(); }
+
+void KernelFollower::start() {
+    constexpr std::chrono::milliseconds patience{500};
+    monitor_.start(patience);
+    if (!monitor_.synchronised()) {
+        log_.warning("the kernel's routes take long to read; forwarding starts with what is there");
+    }
+}
+
+void KernelFollower::follow_link(forwarding::PortIndex port, const kni::Link& link) {
+    forwarding::EthernetPort& nic = *data_plane_.ports()[port].nic;
+    try {
+        if (link.mac != net::MacAddress{} && nic.mac() != link.mac) nic.set_mac(link.mac);
+        if (link.mtu != 0 && nic.mtu() != link.mtu) nic.set_mtu(static_cast<std::uint16_t>(link.mtu));
+    } catch (const std::exception& error) {
+        log_.warning("{} does not follow {}: {}", nic.device(), link.name, error.what());
+    }
+}
+
+}  // namespace nlvs::daemon

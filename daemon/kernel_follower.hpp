@@ -1,0 +1,55 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+
+#include "daemon/data_plane.hpp"
+#include "daemon/log.hpp"
+#include "daemon/route_publisher.hpp"
+#include "daemon/worker_care.hpp"
+#include "forwarding/config/configuration.hpp"
+#include "kni/kernel_mirror.hpp"
+#include "kni/neighbour_keeper.hpp"
+#include "kni/rtnetlink/monitor.hpp"
+
+namespace nlvs::daemon {
+
+/// Everything that ties a data plane to the kernel's network configuration: what iproute2,
+/// keepalived and routing daemons do is mirrored, published to the workers and, where it is about
+/// a shadow interface itself, done to the NIC.
+/// Thread: control.
+class KernelFollower {
+public:
+    /// Throws std::runtime_error.
+    KernelFollower(
+        boost::asio::io_context& context, forwarding::Configuration& configuration,
+        forwarding::Reclaimer& reclaimer, DataPlane& data_plane, const Log& log
+    );
+    KernelFollower(const KernelFollower&) = delete;
+    KernelFollower& operator=(const KernelFollower&) = delete;
+    /// Workers must be gone.
+    ~KernelFollower();
+
+    /// Returns once the kernel's state is published, or keeps at it in the background.
+    void start();
+
+    DestinationTracker& destinations() noexcept { return routes_; }
+
+    const kni::KernelMirror& mirror() const noexcept { return mirror_; }
+
+    const kni::Monitor& monitor() const noexcept { return monitor_; }
+
+    const RoutePublisher& routes() const noexcept { return routes_; }
+
+private:
+    void follow_link(forwarding::PortIndex port, const kni::Link& link);
+
+    DataPlane& data_plane_;
+    const Log& log_;
+    kni::KernelMirror mirror_;
+    kni::NeighbourKeeper keeper_;
+    RoutePublisher routes_;
+    kni::Monitor monitor_;
+    WorkerCare care_;
+};
+
+}  // namespace nlvs::daemon
