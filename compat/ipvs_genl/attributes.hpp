@@ -4,9 +4,9 @@
 // (ip_vs_cmd_policy, ip_vs_daemon_policy, ip_vs_svc_policy, ip_vs_dest_policy). Numbers come from
 // <linux/ip_vs.h>.
 
-#include <linux/ip_vs.h>
-
 #include "compat/netlink/policy.hpp"
+
+#include <linux/ip_vs.h>
 
 namespace nlvs::ipvs_genl {
 

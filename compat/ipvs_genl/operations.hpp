@@ -1,12 +1,12 @@
 #pragma once
 
-#include <linux/genetlink.h>
-#include <linux/ip_vs.h>
+#include "compat/netlink/operation.hpp"
 
 #include <array>
 #include <cstdint>
 
-#include "compat/netlink/operation.hpp"
+#include <linux/genetlink.h>
+#include <linux/ip_vs.h>
 
 namespace nlvs::ipvs_genl {
 

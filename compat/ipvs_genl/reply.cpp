@@ -1,8 +1,8 @@
 #include "compat/ipvs_genl/reply.hpp"
 
-#include <linux/ip_vs.h>
-
 #include <variant>
+
+#include <linux/ip_vs.h>
 
 namespace nlvs::ipvs_genl {
 
@@ -25,9 +25,7 @@ void put_address(ReplyBuilder& message, std::uint16_t type, const ipvs::IpAddres
 }
 
 /// Linux: ip_vs_ctl.c ip_vs_genl_fill_stats — the old nest keeps the low 32 bits.
-void put_statistics(
-    ReplyBuilder& message, std::uint16_t type, const ipvs::Statistics& statistics
-) {
+void put_statistics(ReplyBuilder& message, std::uint16_t type, const ipvs::Statistics& statistics) {
     const auto& [totals, rates] = statistics;
     const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
     const auto nest = message.nest(type);
@@ -62,9 +60,7 @@ void put_statistics64(
 }
 
 void put_service_key(ReplyBuilder& message, const ipvs::ServiceKey& key) {
-    message.put<std::uint16_t>(
-        IPVS_SVC_ATTR_AF, static_cast<std::uint16_t>(ipvs::family_of(key))
-    );
+    message.put<std::uint16_t>(IPVS_SVC_ATTR_AF, static_cast<std::uint16_t>(ipvs::family_of(key)));
     if (const auto* mark = std::get_if<ipvs::FirewallMarkKey>(&key)) {
         message.put<std::uint32_t>(IPVS_SVC_ATTR_FWMARK, mark->mark);
         return;
@@ -87,9 +83,7 @@ void append_service(
     if (!service.spec.persistence_engine.empty()) {
         message.put_text(IPVS_SVC_ATTR_PE_NAME, service.spec.persistence_engine);
     }
-    message.put<ip_vs_flags>(
-        IPVS_SVC_ATTR_FLAGS, {.flags = service.spec.flags.word, .mask = ~0U}
-    );
+    message.put<ip_vs_flags>(IPVS_SVC_ATTR_FLAGS, {.flags = service.spec.flags.word, .mask = ~0U});
     message.put<std::uint32_t>(IPVS_SVC_ATTR_TIMEOUT, service.spec.timeout);
     message.put<std::uint32_t>(IPVS_SVC_ATTR_NETMASK, service.spec.netmask);
     put_statistics(message, IPVS_SVC_ATTR_STATS, service.statistics);
@@ -106,9 +100,7 @@ void append_destination(
     message.put<net::Be16>(IPVS_DEST_ATTR_PORT, spec.key.port.wire());
     message.put<std::uint32_t>(IPVS_DEST_ATTR_FWD_METHOD, spec.forwarding & IP_VS_CONN_F_FWD_MASK);
     message.put<std::int32_t>(IPVS_DEST_ATTR_WEIGHT, spec.weight);
-    message.put<std::uint8_t>(
-        IPVS_DEST_ATTR_TUN_TYPE, static_cast<std::uint8_t>(spec.tunnel.type)
-    );
+    message.put<std::uint8_t>(IPVS_DEST_ATTR_TUN_TYPE, static_cast<std::uint8_t>(spec.tunnel.type));
     message.put<net::Be16>(IPVS_DEST_ATTR_TUN_PORT, spec.tunnel.port.wire());
     message.put<std::uint16_t>(IPVS_DEST_ATTR_TUN_FLAGS, spec.tunnel.flags);
     message.put<std::uint32_t>(IPVS_DEST_ATTR_U_THRESH, spec.upper_threshold);

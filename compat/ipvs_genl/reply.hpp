@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstdint>
-
 #include "compat/ipvs/destination.hpp"
 #include "compat/ipvs/service.hpp"
 #include "compat/ipvs/settings.hpp"
 #include "compat/netlink/builder.hpp"
+
+#include <cstdint>
 
 namespace nlvs::ipvs_genl {
 

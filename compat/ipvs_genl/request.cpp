@@ -22,9 +22,12 @@ Result<Attributes<max>> decode_nest(const Nest& nest, const Policy<max>& policy)
 
 std::optional<ipvs::Family> decode_family(std::uint16_t number) {
     switch (number) {
-        case AF_INET: return ipvs::Family::inet;
-        case AF_INET6: return ipvs::Family::inet6;
-        default: return std::nullopt;
+        case AF_INET:
+            return ipvs::Family::inet;
+        case AF_INET6:
+            return ipvs::Family::inet6;
+        default:
+            return std::nullopt;
     }
 }
 
@@ -81,8 +84,7 @@ Result<Command> decode_command(netlink::Bytes attributes) {
     if (command) return *command;
     return std::unexpected{
         command.error() == netlink::Malformed::out_of_range ? Error::out_of_range
-                                                            : Error::invalid_argument
-    };
+                                                            : Error::invalid_argument};
 }
 
 Result<ipvs::ServiceKey> decode_service_key(const Nest& service) {
@@ -154,22 +156,23 @@ Result<ipvs::DestinationSpec> decode_destination(
         .weight = static_cast<std::int32_t>(word(IPVS_DEST_ATTR_WEIGHT)),
         .upper_threshold = word(IPVS_DEST_ATTR_U_THRESH),
         .lower_threshold = word(IPVS_DEST_ATTR_L_THRESH),
-        .tunnel = {
-            .type = static_cast<ipvs::TunnelType>(
-                attributes->value_or<std::uint8_t>(IPVS_DEST_ATTR_TUN_TYPE, 0)
-            ),
-            .port = ipvs::Port{attributes->value_or<net::Be16>(IPVS_DEST_ATTR_TUN_PORT, {})},
-            .flags = attributes->value_or<std::uint16_t>(IPVS_DEST_ATTR_TUN_FLAGS, 0),
-        },
+        .tunnel =
+            {
+                .type = static_cast<ipvs::TunnelType>(
+                    attributes->value_or<std::uint8_t>(IPVS_DEST_ATTR_TUN_TYPE, 0)
+                ),
+                .port = ipvs::Port{attributes->value_or<net::Be16>(IPVS_DEST_ATTR_TUN_PORT, {})},
+                .flags = attributes->value_or<std::uint16_t>(IPVS_DEST_ATTR_TUN_FLAGS, 0),
+            },
     };
 }
 
 Result<ipvs::SyncDaemonConfig> decode_daemon(const Nest& daemon) {
     const auto attributes = decode_nest(daemon, daemon_policy);
     if (!attributes) return std::unexpected{attributes.error()};
-    if (!attributes->has({
-            IPVS_DAEMON_ATTR_STATE, IPVS_DAEMON_ATTR_MCAST_IFN, IPVS_DAEMON_ATTR_SYNC_ID
-        })) {
+    if (!attributes->has(
+            {IPVS_DAEMON_ATTR_STATE, IPVS_DAEMON_ATTR_MCAST_IFN, IPVS_DAEMON_ATTR_SYNC_ID}
+        )) {
         return std::unexpected{Error::invalid_argument};
     }
     ipvs::SyncDaemonConfig config{

@@ -1,15 +1,15 @@
 #pragma once
 
-#include <cstdint>
-#include <expected>
-#include <optional>
-
 #include "compat/ipvs/destination.hpp"
 #include "compat/ipvs/error.hpp"
 #include "compat/ipvs/service.hpp"
 #include "compat/ipvs/settings.hpp"
 #include "compat/ipvs_genl/attributes.hpp"
 #include "compat/netlink/attribute.hpp"
+
+#include <cstdint>
+#include <expected>
+#include <optional>
 
 namespace nlvs::ipvs_genl {
 

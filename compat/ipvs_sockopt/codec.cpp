@@ -19,10 +19,12 @@ Result<std::string> decode_text(std::span<const char> field) {
     return std::string{field.begin(), end};
 }
 
-/// Cut to leave room for the NUL, the rest zero.
+/// Cut to leave room for the NUL. What follows it stays as the caller passed it, as after the
+/// kernel's strscpy.
 void encode_text(std::span<char> field, const std::string& text) {
-    std::ranges::fill(field, '\0');
-    std::copy_n(text.begin(), std::min(text.size(), field.size() - 1), field.begin());
+    const std::size_t size = std::min(text.size(), field.size() - 1);
+    std::copy_n(text.begin(), size, field.begin());
+    field[size] = '\0';
 }
 
 /// Linux: ip_vs_ctl.c ip_vs_copy_stats — the low 32 bits of what became wider.
@@ -75,10 +77,11 @@ Result<ipvs::ServiceSpec> decode_service(const ip_vs_service_user& service) {
 
 ipvs::DestinationSpec decode_destination(const ip_vs_dest_user& destination) {
     return {
-        .key = {
-            net::Ipv4Address{net::Be32::from_wire(destination.addr)},
-            ipvs::Port{net::Be16::from_wire(destination.port)},
-        },
+        .key =
+            {
+                net::Ipv4Address{net::Be32::from_wire(destination.addr)},
+                ipvs::Port{net::Be16::from_wire(destination.port)},
+            },
         .forwarding = destination.conn_flags & IP_VS_CONN_F_FWD_MASK,
         .weight = destination.weight,
         .upper_threshold = destination.u_threshold,

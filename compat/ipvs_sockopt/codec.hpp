@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdint>
-
 #include "compat/ipvs/destination.hpp"
 #include "compat/ipvs/error.hpp"
 #include "compat/ipvs/service.hpp"
 #include "compat/ipvs/settings.hpp"
 #include "compat/ipvs_sockopt/layout.hpp"
+
+#include <cstdint>
 
 namespace nlvs::ipvs_sockopt {
 

@@ -3,11 +3,11 @@
 // The blobs of the get/setsockopt interface are the structs of <linux/ip_vs.h>; their layout is
 // the same on every 64-bit architecture.
 
-#include <linux/ip_vs.h>
-#include <netinet/in.h>
-
 #include <cstddef>
 #include <cstdint>
+
+#include <linux/ip_vs.h>
+#include <netinet/in.h>
 
 namespace nlvs::ipvs_sockopt {
 

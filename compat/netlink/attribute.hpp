@@ -1,6 +1,6 @@
 #pragma once
 
-#include <linux/netlink.h>
+#include "compat/net/bytes.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -8,22 +8,23 @@
 #include <span>
 #include <string>
 
-#include "compat/net/bytes.hpp"
+#include <linux/netlink.h>
 
 namespace nlvs::netlink {
 
 using Bytes = std::span<const std::byte>;
 
 /// Rounds up to the 4-byte boundary on which messages and attributes start.
-constexpr std::size_t aligned(std::size_t size) noexcept { return (size + 3) & ~std::size_t{3}; }
+constexpr std::size_t aligned(std::size_t size) noexcept {
+    return (size + 3) & ~std::size_t{3};
+}
 
 /// One attribute: its type without the NLA_F_* bits, and its payload without padding.
 /// A view: valid as long as the message it was taken from.
 class AttributeView {
 public:
     constexpr AttributeView(std::uint16_t type, Bytes payload) noexcept
-        : type_{type},
-          payload_{payload} {}
+        : type_{type}, payload_{payload} {}
 
     constexpr std::uint16_t type() const noexcept { return type_; }
 
@@ -60,8 +61,7 @@ inline std::optional<AttributeView> take_attribute(Bytes& rest) noexcept {
     if (!header || header->nla_len < sizeof(nlattr) || header->nla_len > rest.size()) return {};
     const AttributeView attribute{
         static_cast<std::uint16_t>(header->nla_type & NLA_TYPE_MASK),
-        rest.subspan(sizeof(nlattr), header->nla_len - sizeof(nlattr))
-    };
+        rest.subspan(sizeof(nlattr), header->nla_len - sizeof(nlattr))};
     const std::size_t step = aligned(header->nla_len);
     rest = step < rest.size() ? rest.subspan(step) : Bytes{};
     return attribute;

@@ -14,16 +14,16 @@ void append(Datagram& datagram, Bytes bytes) {
     datagram.insert(datagram.end(), bytes.begin(), bytes.end());
 }
 
-void pad(Datagram& datagram) { datagram.resize(aligned(datagram.size())); }
+void pad(Datagram& datagram) {
+    datagram.resize(aligned(datagram.size()));
+}
 
 Datagram make_acknowledgement(
     const MessageView& request, std::uint32_t port, int error, std::uint16_t flags, Bytes echoed
 ) {
     Datagram datagram;
     {
-        ReplyBuilder reply{
-            datagram, NLMSG_ERROR, flags, {request.header().nlmsg_seq, port}
-        };
+        ReplyBuilder reply{datagram, NLMSG_ERROR, flags, {request.header().nlmsg_seq, port}};
         append(datagram, std::int32_t{-error});
         append(datagram, echoed);
         // Linux: af_netlink.c netlink_ack reserves the echo with nlmsg_append, which counts the
@@ -36,8 +36,7 @@ Datagram make_acknowledgement(
 }  // namespace
 
 ReplyBuilder::Nest::Nest(Datagram& datagram, std::uint16_t type)
-    : datagram_{datagram},
-      start_{datagram.size()} {
+    : datagram_{datagram}, start_{datagram.size()} {
     append(datagram, nlattr{.nla_len = 0, .nla_type = type});
 }
 
@@ -51,8 +50,7 @@ ReplyBuilder::Nest::~Nest() {
 ReplyBuilder::ReplyBuilder(
     Datagram& datagram, std::uint16_t type, std::uint16_t flags, const ReplyTo& to
 )
-    : datagram_{datagram},
-      start_{datagram.size()} {
+    : datagram_{datagram}, start_{datagram.size()} {
     append(
         datagram,
         nlmsghdr{

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "compat/netlink/message.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
 #include <vector>
-
-#include "compat/netlink/message.hpp"
 
 namespace nlvs::netlink {
 
@@ -60,7 +60,8 @@ public:
 
     /// `T` is spelled out by the caller: the size of the attribute is part of the contract.
     template <class T>
-        requires std::is_trivially_copyable_v<T>
+    requires std::is_trivially_copyable_v<T>
+
     void put(std::uint16_t type, std::type_identity_t<T> value) {
         put_bytes(type, net::as_bytes_of(value));
     }

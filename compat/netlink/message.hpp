@@ -1,15 +1,15 @@
 #pragma once
 
-#include <linux/genetlink.h>
-#include <linux/netlink.h>
+#include "compat/net/bytes.hpp"
+#include "compat/netlink/attribute.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 
-#include "compat/net/bytes.hpp"
-#include "compat/netlink/attribute.hpp"
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
 
 namespace nlvs::netlink {
 

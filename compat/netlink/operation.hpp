@@ -1,10 +1,10 @@
 #pragma once
 
+#include "compat/netlink/message.hpp"
+
 #include <cstdint>
 #include <expected>
 #include <span>
-
-#include "compat/netlink/message.hpp"
 
 namespace nlvs::netlink {
 

@@ -13,8 +13,7 @@ std::optional<Malformed> at_least(std::size_t size, Bytes payload) noexcept {
 /// length errors. A final NUL does not count towards the limit.
 std::optional<Malformed> check_string(std::size_t limit, Bytes payload) noexcept {
     const std::size_t searched = limit != 0 ? std::min(payload.size(), limit + 1) : payload.size();
-    if (std::ranges::find(payload.first(searched), std::byte{0}) ==
-        payload.first(searched).end()) {
+    if (std::ranges::find(payload.first(searched), std::byte{0}) == payload.first(searched).end()) {
         return Malformed::invalid;
     }
     const std::size_t length = payload.size() - (payload.back() == std::byte{0} ? 1 : 0);
@@ -26,12 +25,18 @@ std::optional<Malformed> check_string(std::size_t limit, Bytes payload) noexcept
 
 std::optional<Malformed> check(const AttributeRule& rule, Bytes payload) noexcept {
     switch (rule.kind) {
-        case Kind::ignored: return std::nullopt;
-        case Kind::u8: return at_least(sizeof(std::uint8_t), payload);
-        case Kind::u16: return at_least(sizeof(std::uint16_t), payload);
-        case Kind::u32: return at_least(sizeof(std::uint32_t), payload);
-        case Kind::fixed: return at_least(rule.size, payload);
-        case Kind::string: return check_string(rule.size, payload);
+        case Kind::ignored:
+            return std::nullopt;
+        case Kind::u8:
+            return at_least(sizeof(std::uint8_t), payload);
+        case Kind::u16:
+            return at_least(sizeof(std::uint16_t), payload);
+        case Kind::u32:
+            return at_least(sizeof(std::uint32_t), payload);
+        case Kind::fixed:
+            return at_least(rule.size, payload);
+        case Kind::string:
+            return check_string(rule.size, payload);
         case Kind::binary:
             if (payload.size() > rule.size) return Malformed::out_of_range;
             return std::nullopt;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "compat/netlink/attribute.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -7,8 +9,6 @@
 #include <expected>
 #include <initializer_list>
 #include <optional>
-
-#include "compat/netlink/attribute.hpp"
 
 namespace nlvs::netlink {
 

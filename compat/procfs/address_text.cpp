@@ -18,7 +18,9 @@ void append_address(std::string& out, const net::IpAddress& address) {
     }
 }
 
-void append_port(std::string& out, net::Port port) { append_hex(out, port.host(), 4, '0'); }
+void append_port(std::string& out, net::Port port) {
+    append_hex(out, port.host(), 4, '0');
+}
 
 std::string protocol_name(std::uint16_t protocol) {
     using net::IpProtocol;

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "compat/net/ip_address.hpp"
 #include "compat/net/port.hpp"
+
+#include <cstdint>
+#include <string>
 
 namespace nlvs::procfs {
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "compat/net/port.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "compat/net/port.hpp"
 
 namespace nlvs::procfs {
 

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "compat/ipvs/connection.hpp"
+
 #include <string>
 #include <string_view>
-
-#include "compat/ipvs/connection.hpp"
 
 namespace nlvs::procfs {
 

@@ -1,11 +1,11 @@
 #include "compat/procfs/services_text.hpp"
 
-#include <variant>
-
 #include "compat/net/big_endian.hpp"
 #include "compat/procfs/address_text.hpp"
 #include "compat/procfs/kernel_clock.hpp"
 #include "compat/procfs/text.hpp"
+
+#include <variant>
 
 namespace nlvs::procfs {
 
@@ -15,11 +15,15 @@ using ipvs::ServiceFlags;
 
 std::string_view forwarding_name(std::uint32_t method) {
     switch (static_cast<ipvs::ForwardingMethod>(method)) {
-        case ipvs::ForwardingMethod::local: return "Local";
-        case ipvs::ForwardingMethod::tunnel: return "Tunnel";
-        case ipvs::ForwardingMethod::direct_route: return "Route";
+        case ipvs::ForwardingMethod::local:
+            return "Local";
+        case ipvs::ForwardingMethod::tunnel:
+            return "Tunnel";
+        case ipvs::ForwardingMethod::direct_route:
+            return "Route";
         case ipvs::ForwardingMethod::masquerade:
-        case ipvs::ForwardingMethod::bypass: break;
+        case ipvs::ForwardingMethod::bypass:
+            break;
     }
     return "Masq";
 }

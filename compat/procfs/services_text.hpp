@@ -1,10 +1,10 @@
 #pragma once
 
-#include <string>
-
 #include "compat/ipvs/destination.hpp"
 #include "compat/ipvs/service.hpp"
 #include "compat/ipvs/settings.hpp"
+
+#include <string>
 
 namespace nlvs::procfs {
 

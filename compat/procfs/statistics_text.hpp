@@ -1,9 +1,9 @@
 #pragma once
 
+#include "compat/ipvs/statistics.hpp"
+
 #include <span>
 #include <string>
-
-#include "compat/ipvs/statistics.hpp"
 
 namespace nlvs::procfs {
 

@@ -1,5 +1,8 @@
 #include "compat/procfs/sysctl.hpp"
 
+#include "compat/procfs/kernel_clock.hpp"
+#include "compat/procfs/text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -7,9 +10,6 @@
 #include <charconv>
 #include <limits>
 #include <optional>
-
-#include "compat/procfs/kernel_clock.hpp"
-#include "compat/procfs/text.hpp"
 
 namespace nlvs::procfs {
 
@@ -51,13 +51,19 @@ constexpr std::array table{
     Sysctl{"lblcr_expiration", &Sysctls::lblcr_expiration, Range::seconds},
 };
 
-std::unexpected<Error> invalid() { return std::unexpected{Error::invalid_argument}; }
+std::unexpected<Error> invalid() {
+    return std::unexpected{Error::invalid_argument};
+}
 
 /// Linux: kernel/sysctl.c proc_wspace_sep — what may follow a number.
-bool is_separator(char c) { return c == ' ' || c == '\t' || c == '\n'; }
+bool is_separator(char c) {
+    return c == ' ' || c == '\t' || c == '\n';
+}
 
 /// Linux: include/linux/ctype.h isspace — what is skipped before one.
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 void skip_spaces(std::string_view& text) {
     while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
@@ -110,9 +116,12 @@ std::optional<std::int32_t> to_integer(const Number& number, Range range) {
 bool accepts(Range range, std::int32_t value) {
     switch (range) {
         case Range::any:
-        case Range::seconds: return true;
-        case Range::zero_to_one: return value == 0 || value == 1;
-        case Range::zero_to_three: return value >= 0 && value <= 3;
+        case Range::seconds:
+            return true;
+        case Range::zero_to_one:
+            return value == 0 || value == 1;
+        case Range::zero_to_three:
+            return value >= 0 && value <= 3;
         case Range::power_of_two:
             return value > 0 && std::has_single_bit(static_cast<std::uint32_t>(value));
     }
@@ -155,7 +164,9 @@ Result<void> write_threshold(std::string_view text, Sysctls& values) {
 
 }  // namespace
 
-std::span<const Sysctl> sysctls() noexcept { return table; }
+std::span<const Sysctl> sysctls() noexcept {
+    return table;
+}
 
 const Sysctl* find_sysctl(std::string_view name) noexcept {
     const auto found = std::ranges::find(table, name, &Sysctl::name);
@@ -186,7 +197,7 @@ Result<void> write(const Sysctl& sysctl, std::string_view text, Sysctls& values)
     if (const auto* member = std::get_if<Sysctl::Long>(&sysctl.value)) {
         const auto number = take_number(text);
         if (!number || number->negative) return invalid();
-        values.**member = number->magnitude;
+        values.** member = number->magnitude;
         return {};
     }
     return write_threshold(text, values);

@@ -1,23 +1,23 @@
 #pragma once
 
+#include "compat/ipvs/error.hpp"
+#include "compat/ipvs/settings.hpp"
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 
-#include "compat/ipvs/error.hpp"
-#include "compat/ipvs/settings.hpp"
-
 namespace nlvs::procfs {
 
 /// Which values a file of /proc/sys/net/ipv4/vs accepts, by the kernel's handler.
 enum class Range : std::uint8_t {
-    any,           ///< proc_dointvec
-    zero_to_one,   ///< proc_dointvec_minmax
-    zero_to_three, ///< proc_do_defense_mode, and sync_retries
-    power_of_two,  ///< proc_do_sync_ports
-    seconds,       ///< proc_dointvec_jiffies: must fit an int once multiplied by HZ
+    any,            ///< proc_dointvec
+    zero_to_one,    ///< proc_dointvec_minmax
+    zero_to_three,  ///< proc_do_defense_mode, and sync_retries
+    power_of_two,   ///< proc_do_sync_ports
+    seconds,        ///< proc_dointvec_jiffies: must fit an int once multiplied by HZ
 };
 
 /// One file. Most hold an int; sync_qlen_max an unsigned long; sync_threshold two ints.

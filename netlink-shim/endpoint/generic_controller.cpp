@@ -1,12 +1,12 @@
 #include "netlink-shim/endpoint/generic_controller.hpp"
 
-#include <array>
-#include <utility>
-
 #include "compat/ipvs_genl/operations.hpp"
 #include "compat/netlink/builder.hpp"
 #include "compat/netlink/policy.hpp"
 #include "netlink-shim/endpoint/refusal.hpp"
+
+#include <array>
+#include <utility>
 
 namespace nlvs::shim {
 
@@ -55,8 +55,7 @@ Datagram describe_family(std::uint16_t family_id, std::uint16_t flags, const net
 class FamilyDump final : public Dump {
 public:
     FamilyDump(std::uint16_t family_id, const netlink::ReplyTo& to)
-        : family_id_{family_id},
-          to_{to} {}
+        : family_id_{family_id}, to_{to} {}
 
     Datagram next(std::size_t) override {
         if (std::exchange(shown_, true)) return {};

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cstdint>
-
 #include "compat/ipvs/error.hpp"
 #include "compat/netlink/message.hpp"
 #include "netlink-shim/endpoint/message_handler.hpp"
+
+#include <cstdint>
 
 namespace nlvs::shim {
 

@@ -1,12 +1,12 @@
 #include "netlink-shim/endpoint/genl_dispatcher.hpp"
 
-#include <memory>
-#include <utility>
-
 #include "compat/ipvs_genl/operations.hpp"
 #include "compat/ipvs_genl/reply.hpp"
 #include "netlink-shim/endpoint/listing.hpp"
 #include "netlink-shim/endpoint/refusal.hpp"
+
+#include <memory>
+#include <utility>
 
 namespace nlvs::shim {
 
@@ -102,9 +102,7 @@ Result<Datagram> GenlDispatcher::reply(
 std::unique_ptr<Dump> GenlDispatcher::dump(
     std::uint8_t command, const MessageView& message, const netlink::ReplyTo& to
 ) const {
-    const ipvs_genl::ReplyContext context{
-        .family_id = family_id_, .flags = NLM_F_MULTI, .to = to
-    };
+    const ipvs_genl::ReplyContext context{.family_id = family_id_, .flags = NLM_F_MULTI, .to = to};
     if (command == IPVS_CMD_GET_SERVICE) return std::make_unique<ServiceDump>(control_, context);
     if (command == IPVS_CMD_GET_DAEMON) return std::make_unique<DaemonDump>(control_, context);
 
@@ -124,9 +122,8 @@ Result<void> GenlDispatcher::change(std::uint8_t command, const ipvs_genl::Comma
         case IPVS_CMD_SET_SERVICE: {
             const auto full = ipvs_genl::decode_service(service);
             if (!full) return std::unexpected{full.error()};
-            return command == IPVS_CMD_NEW_SERVICE
-                       ? control_.add_service(full->key, full->spec)
-                       : control_.edit_service(full->key, full->spec);
+            return command == IPVS_CMD_NEW_SERVICE ? control_.add_service(full->key, full->spec)
+                                                   : control_.edit_service(full->key, full->spec);
         }
         case IPVS_CMD_DEL_SERVICE: {
             const auto key = ipvs_genl::decode_service_key(service);
@@ -139,7 +136,9 @@ Result<void> GenlDispatcher::change(std::uint8_t command, const ipvs_genl::Comma
             if (!key) return std::unexpected{key.error()};
             return control_.zero(*key);
         }
-        case IPVS_CMD_FLUSH: control_.flush(); return {};
+        case IPVS_CMD_FLUSH:
+            control_.flush();
+            return {};
         case IPVS_CMD_SET_CONFIG:
             return control_.set_timeouts(ipvs_genl::decode_timeouts(request));
         case IPVS_CMD_NEW_DAEMON: {
@@ -152,7 +151,8 @@ Result<void> GenlDispatcher::change(std::uint8_t command, const ipvs_genl::Comma
             if (!state) return std::unexpected{state.error()};
             return control_.stop_daemon(*state);
         }
-        default: return change_destination(command, request);
+        default:
+            return change_destination(command, request);
     }
 }
 

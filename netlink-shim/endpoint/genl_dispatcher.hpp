@@ -1,13 +1,13 @@
 #pragma once
 
-#include <cstdint>
-
 #include "compat/ipvs/control.hpp"
 #include "compat/ipvs_genl/request.hpp"
 #include "compat/netlink/builder.hpp"
 #include "compat/netlink/message.hpp"
 #include "netlink-shim/endpoint/generic_controller.hpp"
 #include "netlink-shim/endpoint/message_handler.hpp"
+
+#include <cstdint>
 
 namespace nlvs::shim {
 
@@ -18,9 +18,7 @@ namespace nlvs::shim {
 class GenlDispatcher final : public MessageHandler {
 public:
     GenlDispatcher(ipvs::Control& control, std::uint16_t family_id) noexcept
-        : control_{control},
-          family_id_{family_id},
-          controller_{family_id} {}
+        : control_{control}, family_id_{family_id}, controller_{family_id} {}
 
     Answer handle(std::span<const std::byte> bytes, const Client& client) override;
 
@@ -35,9 +33,7 @@ private:
     ) const;
 
     ipvs::Result<void> change(std::uint8_t command, const ipvs_genl::Command& request);
-    ipvs::Result<void> change_destination(
-        std::uint8_t command, const ipvs_genl::Command& request
-    );
+    ipvs::Result<void> change_destination(std::uint8_t command, const ipvs_genl::Command& request);
 
     ipvs::Control& control_;
     std::uint16_t family_id_;

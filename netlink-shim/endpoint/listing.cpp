@@ -31,7 +31,8 @@ Datagram DestinationDump::next(std::size_t size) {
     Datagram datagram;
     if (!service_ || cursor_ == ipvs::Control::end) return datagram;
     cursor_ = control_.visit_destinations(
-        *service_, cursor_,
+        *service_,
+        cursor_,
         [&](const ipvs::DestinationView& destination) {
             return append_within(datagram, size, [&] {
                 ipvs_genl::append_destination(datagram, context_, destination);

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstddef>
-#include <optional>
-#include <utility>
-
 #include "compat/ipvs/control.hpp"
 #include "compat/ipvs_genl/reply.hpp"
 #include "netlink-shim/endpoint/message_handler.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <utility>
 
 namespace nlvs::shim {
 
@@ -16,10 +16,10 @@ namespace nlvs::shim {
 class ServiceDump final : public Dump {
 public:
     ServiceDump(const ipvs::Control& control, const ipvs_genl::ReplyContext& context) noexcept
-        : control_{control},
-          context_{context} {}
+        : control_{control}, context_{context} {}
 
     Datagram next(std::size_t size) override;
+
     Datagram done() override { return netlink::make_done(context_.to); }
 
 private:
@@ -37,11 +37,10 @@ public:
         const ipvs_genl::ReplyContext& context,
         std::optional<ipvs::ServiceKey> service
     )
-        : control_{control},
-          context_{context},
-          service_{std::move(service)} {}
+        : control_{control}, context_{context}, service_{std::move(service)} {}
 
     Datagram next(std::size_t size) override;
+
     Datagram done() override { return netlink::make_done(context_.to); }
 
 private:
@@ -54,10 +53,10 @@ private:
 class DaemonDump final : public Dump {
 public:
     DaemonDump(const ipvs::Control& control, const ipvs_genl::ReplyContext& context) noexcept
-        : control_{control},
-          context_{context} {}
+        : control_{control}, context_{context} {}
 
     Datagram next(std::size_t size) override;
+
     Datagram done() override { return netlink::make_done(context_.to); }
 
 private:

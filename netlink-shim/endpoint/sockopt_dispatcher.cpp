@@ -1,13 +1,13 @@
 #include "netlink-shim/endpoint/sockopt_dispatcher.hpp"
 
+#include "compat/ipvs_sockopt/codec.hpp"
+#include "compat/net/bytes.hpp"
+#include "compat/procfs/services_text.hpp"
+
 #include <array>
 #include <cerrno>
 #include <optional>
 #include <string>
-
-#include "compat/ipvs_sockopt/codec.hpp"
-#include "compat/net/bytes.hpp"
-#include "compat/procfs/services_text.hpp"
 
 namespace nlvs::shim {
 
@@ -20,29 +20,32 @@ using OutputBytes = std::vector<std::byte>;
 /// The argument lengths by option, counted from IP_VS_BASE_CTL: exact for set, least for get.
 /// Linux: ip_vs_ctl.c set_arglen, get_arglen.
 constexpr std::array<std::uint32_t, 16> set_lengths{
-    0, 0,                                 // NONE, INSERT
-    sizeof(ip_vs_service_user),           // ADD
-    sizeof(ip_vs_service_user),           // EDIT
-    sizeof(ip_vs_service_user),           // DEL
-    0, 0,                                 // FLUSH, LIST
+    0,                                            // NONE
+    0,                                            // INSERT
+    sizeof(ip_vs_service_user),                   // ADD
+    sizeof(ip_vs_service_user),                   // EDIT
+    sizeof(ip_vs_service_user),                   // DEL
+    0,                                            // FLUSH
+    0,                                            // LIST
     sizeof(ipvs_sockopt::ServiceAndDestination),  // ADDDEST
     sizeof(ipvs_sockopt::ServiceAndDestination),  // DELDEST
     sizeof(ipvs_sockopt::ServiceAndDestination),  // EDITDEST
-    sizeof(ip_vs_timeout_user),           // TIMEOUT
-    sizeof(ip_vs_daemon_user),            // STARTDAEMON
-    sizeof(ip_vs_daemon_user),            // STOPDAEMON
-    0, 0,                                 // RESTORE, SAVE
-    sizeof(ip_vs_service_user),           // ZERO
+    sizeof(ip_vs_timeout_user),                   // TIMEOUT
+    sizeof(ip_vs_daemon_user),                    // STARTDAEMON
+    sizeof(ip_vs_daemon_user),                    // STOPDAEMON
+    0,                                            // RESTORE
+    0,                                            // SAVE
+    sizeof(ip_vs_service_user),                   // ZERO
 };
 constexpr std::array<std::uint32_t, 8> get_lengths{
-    64,                                   // VERSION
-    sizeof(ip_vs_getinfo),                // INFO
-    sizeof(ip_vs_get_services),           // SERVICES
-    sizeof(ip_vs_service_entry),          // SERVICE
-    sizeof(ip_vs_get_dests),              // DESTS
-    0,                                    // DEST
-    sizeof(ip_vs_timeout_user),           // TIMEOUT
-    2 * sizeof(ip_vs_daemon_user),        // DAEMON
+    64,                             // VERSION
+    sizeof(ip_vs_getinfo),          // INFO
+    sizeof(ip_vs_get_services),     // SERVICES
+    sizeof(ip_vs_service_entry),    // SERVICE
+    sizeof(ip_vs_get_dests),        // DESTS
+    0,                              // DEST
+    sizeof(ip_vs_timeout_user),     // TIMEOUT
+    2 * sizeof(ip_vs_daemon_user),  // DAEMON
 };
 
 template <class T>
@@ -58,7 +61,9 @@ OutputBytes bytes_of(const T& value) {
     return output;
 }
 
-SockoptResult failure(int error) { return {.error = error, .bytes = {}}; }
+SockoptResult failure(int error) {
+    return {.error = error, .bytes = {}};
+}
 
 }  // namespace
 
@@ -97,7 +102,9 @@ Result<void> SockoptDispatcher::set(std::uint32_t option, Bytes argument) {
             const auto daemon = net::load<ip_vs_daemon_user>(argument.data());
             return control_.stop_daemon(static_cast<std::uint32_t>(daemon.state));
         }
-        case IP_VS_SO_SET_FLUSH: control_.flush(); return {};
+        case IP_VS_SO_SET_FLUSH:
+            control_.flush();
+            return {};
         case IP_VS_SO_SET_TIMEOUT:
             return control_.set_timeouts(
                 ipvs_sockopt::decode_timeouts(net::load<ip_vs_timeout_user>(argument.data()))
@@ -163,10 +170,14 @@ Result<OutputBytes> SockoptDispatcher::get(const SockoptCall& call) const {
             }
             return bytes_of(slots);
         }
-        case IP_VS_SO_GET_SERVICES: return get_services(call);
-        case IP_VS_SO_GET_SERVICE: return get_service(call.argument);
-        case IP_VS_SO_GET_DESTS: return get_destinations(call);
-        default: return std::unexpected{Error::invalid_argument};
+        case IP_VS_SO_GET_SERVICES:
+            return get_services(call);
+        case IP_VS_SO_GET_SERVICE:
+            return get_service(call.argument);
+        case IP_VS_SO_GET_DESTS:
+            return get_destinations(call);
+        default:
+            return std::unexpected{Error::invalid_argument};
     }
 }
 

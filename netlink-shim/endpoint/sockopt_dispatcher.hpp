@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include "compat/ipvs/control.hpp"
 #include "netlink-shim/endpoint/sockopt_server.hpp"
+
+#include <cstdint>
 
 namespace nlvs::shim {
 

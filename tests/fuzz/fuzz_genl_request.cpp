@@ -1,16 +1,16 @@
 // Any bytes as one send of a client: the dispatcher must neither crash nor answer with anything
 // but whole messages. A length field beyond the end is cut to it, or nothing would be looked at.
 
+#include "compat/net/bytes.hpp"
+#include "compat/netlink/message.hpp"
+#include "netlink-shim/endpoint/genl_dispatcher.hpp"
+#include "tests/support/fake_control.hpp"
+
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <span>
 #include <vector>
-
-#include "compat/net/bytes.hpp"
-#include "compat/netlink/message.hpp"
-#include "netlink-shim/endpoint/genl_dispatcher.hpp"
-#include "tests/support/fake_control.hpp"
 
 namespace {
 
@@ -26,7 +26,8 @@ void check(const shim::Datagram& datagram) {
 }
 
 std::optional<netlink::MessageView> take(std::span<std::byte>& rest) {
-    if (const auto header = net::extract<nlmsghdr>(rest); header && header->nlmsg_len > rest.size()) {
+    if (const auto header = net::extract<nlmsghdr>(rest);
+        header && header->nlmsg_len > rest.size()) {
         net::store(rest.data(), static_cast<std::uint32_t>(rest.size()));
     }
     netlink::Bytes bytes{rest};

@@ -1,14 +1,14 @@
 // Any bytes as a get- or setsockopt call: a direction, an option near the range, a length, then
 // the argument.
 
+#include "compat/net/bytes.hpp"
+#include "netlink-shim/endpoint/sockopt_dispatcher.hpp"
+#include "tests/support/fake_control.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <span>
-
-#include "compat/net/bytes.hpp"
-#include "netlink-shim/endpoint/sockopt_dispatcher.hpp"
-#include "tests/support/fake_control.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace nlvs;

@@ -1,8 +1,8 @@
 #include "tests/support/fake_control.hpp"
 
-#include <array>
-
 #include "compat/net/ip_address.hpp"
+
+#include <array>
 
 namespace nlvs::test {
 
@@ -12,12 +12,27 @@ using ipvs::Error;
 using ipvs::Result;
 using net::operator""_ip;
 
-std::unexpected<Error> fail(Error error) { return std::unexpected{error}; }
+std::unexpected<Error> fail(Error error) {
+    return std::unexpected{error};
+}
 
 Result<void> check_service(const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec) {
     static const std::set<std::string> schedulers{
-        "none", "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh",
-        "sh",   "mh", "sed", "nq", "fo",  "ovf",  "twos",
+        "none",
+        "rr",
+        "wrr",
+        "lc",
+        "wlc",
+        "lblc",
+        "lblcr",
+        "dh",
+        "sh",
+        "mh",
+        "sed",
+        "nq",
+        "fo",
+        "ovf",
+        "twos",
     };
     if (!schedulers.contains(spec.scheduler)) return fail(Error::unknown_scheduler);
     if (!spec.persistence_engine.empty() && spec.persistence_engine != "sip") {
@@ -37,8 +52,7 @@ bool is_acceptable(const net::IpAddress& address) {
         return !address.is_any() && bytes[0] != 0xFF && !link_local;
     }
     const std::array refused{
-        "0.0.0.0"_ip, "255.255.255.255"_ip, "10.0.0.255"_ip, "192.168.1.255"_ip
-    };
+        "0.0.0.0"_ip, "255.255.255.255"_ip, "10.0.0.255"_ip, "192.168.1.255"_ip};
     return (address.bytes()[0] & 0xF0) != 0xE0 &&
            std::ranges::find(refused, address) == refused.end();
 }
@@ -62,22 +76,20 @@ const FakeControl::Entry* FakeControl::find(const ipvs::ServiceKey& key) const {
     return found == services.end() ? nullptr : &*found;
 }
 
-Result<void> FakeControl::add_service(
-    const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec
-) {
+Result<void> FakeControl::add_service(const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec) {
     if (find(key) != nullptr) return fail(Error::service_exists);
     if (auto checked = check_service(key, spec); !checked) return checked;
-    Entry entry{.number = next_number_++, .view = {.key = key, .spec = spec, .statistics = {}},
-                .destinations = {}};
+    Entry entry{
+        .number = next_number_++,
+        .view = {.key = key, .spec = spec, .statistics = {}},
+        .destinations = {}};
     entry.view.spec.flags.word = merge(0, spec);
     entry.view.spec.flags_mask = ~0U;
     services.push_back(std::move(entry));
     return {};
 }
 
-Result<void> FakeControl::edit_service(
-    const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec
-) {
+Result<void> FakeControl::edit_service(const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec) {
     Entry* entry = find(key);
     if (entry == nullptr) return fail(Error::no_such_service);
     if (auto checked = check_service(key, spec); !checked) return checked;
@@ -103,11 +115,11 @@ Result<ipvs::ServiceView> FakeControl::find_service(const ipvs::ServiceKey& key)
     return view;
 }
 
-bool FakeControl::has_service(const ipvs::ServiceKey& key) const { return find(key) != nullptr; }
+bool FakeControl::has_service(const ipvs::ServiceKey& key) const {
+    return find(key) != nullptr;
+}
 
-ipvs::Cursor FakeControl::visit_services(
-    ipvs::Cursor from, const ServiceVisitor& visitor
-) const {
+ipvs::Cursor FakeControl::visit_services(ipvs::Cursor from, const ServiceVisitor& visitor) const {
     for (const Entry& entry : services) {
         if (entry.number < from) continue;
         ipvs::ServiceView view = entry.view;
@@ -150,7 +162,9 @@ Result<void> FakeControl::add_destination(
         if (view.spec.key == spec.key) return fail(Error::destination_exists);
     }
     if (!is_acceptable(spec.key.address)) return fail(Error::bad_address);
-    entry->destinations.emplace_front(next_number_++, ipvs::DestinationView{.spec = spec, .statistics = {}});
+    entry->destinations.emplace_front(
+        next_number_++, ipvs::DestinationView{.spec = spec, .statistics = {}}
+    );
     return {};
 }
 

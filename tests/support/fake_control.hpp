@@ -1,13 +1,13 @@
 #pragma once
 
+#include "compat/ipvs/control.hpp"
+
 #include <algorithm>
 #include <deque>
 #include <functional>
 #include <set>
 #include <string>
 #include <vector>
-
-#include "compat/ipvs/control.hpp"
 
 namespace nlvs::test {
 
@@ -22,18 +22,14 @@ public:
         std::deque<std::pair<ipvs::Cursor, ipvs::DestinationView>> destinations;
     };
 
-    ipvs::Result<void> add_service(
-        const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec
-    ) override;
-    ipvs::Result<void> edit_service(
-        const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec
-    ) override;
+    ipvs::Result<void> add_service(const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec)
+        override;
+    ipvs::Result<void> edit_service(const ipvs::ServiceKey& key, const ipvs::ServiceSpec& spec)
+        override;
     ipvs::Result<void> remove_service(const ipvs::ServiceKey& key) override;
     ipvs::Result<ipvs::ServiceView> find_service(const ipvs::ServiceKey& key) const override;
     bool has_service(const ipvs::ServiceKey& key) const override;
-    ipvs::Cursor visit_services(
-        ipvs::Cursor from, const ServiceVisitor& visitor
-    ) const override;
+    ipvs::Cursor visit_services(ipvs::Cursor from, const ServiceVisitor& visitor) const override;
     std::uint32_t count_services(ipvs::Family family) const override;
     ipvs::Result<void> add_destination(
         const ipvs::ServiceKey& key, const ipvs::DestinationSpec& spec
@@ -48,13 +44,19 @@ public:
         const ipvs::ServiceKey& key, ipvs::Cursor from, const DestinationVisitor& visitor
     ) const override;
     ipvs::Result<void> zero(const std::optional<ipvs::ServiceKey>& key) override;
+
     void flush() override { services.clear(); }
+
     ipvs::Timeouts timeouts() const override { return current_timeouts; }
+
     ipvs::Result<void> set_timeouts(const ipvs::Timeouts& timeouts) override;
     ipvs::Result<void> start_daemon(const ipvs::SyncDaemonConfig& config) override;
     ipvs::Result<void> stop_daemon(std::uint32_t state) override;
+
     std::vector<ipvs::SyncDaemonConfig> daemons() const override { return running; }
+
     ipvs::Information information() const override { return {}; }
+
     ipvs::Statistics totals() const override { return {}; }
 
     std::vector<Entry> services;

@@ -2,9 +2,9 @@
 
 // How the values of compat/ipvs appear in a failed BOOST_TEST.
 
-#include <ostream>
-
 #include "compat/ipvs/control.hpp"
+
+#include <ostream>
 
 namespace nlvs::net {
 
@@ -12,7 +12,9 @@ inline std::ostream& operator<<(std::ostream& out, const IpAddress& address) {
     return out << print(address);
 }
 
-inline std::ostream& operator<<(std::ostream& out, Port port) { return out << port.host(); }
+inline std::ostream& operator<<(std::ostream& out, Port port) {
+    return out << port.host();
+}
 
 }  // namespace nlvs::net
 
@@ -32,9 +34,9 @@ inline std::ostream& operator<<(std::ostream& out, const FirewallMarkKey& key) {
 }
 
 inline std::ostream& operator<<(std::ostream& out, const ServiceSpec& spec) {
-    return out << spec.scheduler << " pe=" << spec.persistence_engine << " flags="
-               << spec.flags.word << '/' << spec.flags_mask << " timeout=" << spec.timeout
-               << " netmask=" << spec.netmask;
+    return out << spec.scheduler << " pe=" << spec.persistence_engine
+               << " flags=" << spec.flags.word << '/' << spec.flags_mask
+               << " timeout=" << spec.timeout << " netmask=" << spec.netmask;
 }
 
 inline std::ostream& operator<<(std::ostream& out, const DestinationKey& key) {
@@ -44,8 +46,8 @@ inline std::ostream& operator<<(std::ostream& out, const DestinationKey& key) {
 inline std::ostream& operator<<(std::ostream& out, const DestinationSpec& spec) {
     return out << spec.key << " forwarding=" << spec.forwarding << " weight=" << spec.weight
                << " thresholds=" << spec.upper_threshold << '/' << spec.lower_threshold
-               << " tunnel=" << static_cast<int>(spec.tunnel.type) << ' ' << spec.tunnel.port
-               << ' ' << spec.tunnel.flags;
+               << " tunnel=" << static_cast<int>(spec.tunnel.type) << ' ' << spec.tunnel.port << ' '
+               << spec.tunnel.flags;
 }
 
 inline std::ostream& operator<<(std::ostream& out, const Timeouts& timeouts) {

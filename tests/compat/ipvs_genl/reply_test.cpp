@@ -1,9 +1,9 @@
 #include "compat/ipvs_genl/reply.hpp"
 
-#include <boost/test/unit_test.hpp>
-
 #include "compat/net/ip_address.hpp"
 #include "tests/support/hex.hpp"
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -13,11 +13,9 @@ using test::hex;
 using test::to_hex;
 
 constexpr ipvs_genl::ReplyContext reply{
-    .family_id = 0x25, .flags = 0, .to = {.sequence = 2, .port = 0x1234}
-};
+    .family_id = 0x25, .flags = 0, .to = {.sequence = 2, .port = 0x1234}};
 constexpr ipvs_genl::ReplyContext dump{
-    .family_id = 0x25, .flags = NLM_F_MULTI, .to = {.sequence = 3, .port = 0x1234}
-};
+    .family_id = 0x25, .flags = NLM_F_MULTI, .to = {.sequence = 3, .port = 0x1234}};
 
 ipvs::ServiceView web_service() {
     ipvs::ServiceView view{
@@ -114,13 +112,17 @@ BOOST_AUTO_TEST_CASE(a_mark_takes_the_place_of_protocol_address_and_port) {
 BOOST_AUTO_TEST_CASE(the_old_statistics_keep_the_low_32_bits) {
     auto view = web_service();
     view.statistics.totals = {
-        .connections = 0x1'0000'0001, .in_packets = 0x2'0000'0002, .out_packets = 3,
-        .in_bytes = 0x4'0000'0004, .out_bytes = 5
-    };
+        .connections = 0x1'0000'0001,
+        .in_packets = 0x2'0000'0002,
+        .out_packets = 3,
+        .in_bytes = 0x4'0000'0004,
+        .out_bytes = 5};
     view.statistics.rates = {
-        .connections = 6, .in_packets = 7, .out_packets = 8, .in_bytes = 0x9'0000'0009,
-        .out_bytes = 10
-    };
+        .connections = 6,
+        .in_packets = 7,
+        .out_packets = 8,
+        .in_bytes = 0x9'0000'0009,
+        .out_bytes = 10};
     BOOST_TEST(service_message(view).ends_with(to_hex(hex(R"(
         5c 00 0a 00
         08 00 01 00 01 00 00 00  08 00 02 00 02 00 00 00  08 00 03 00 03 00 00 00
@@ -202,9 +204,15 @@ BOOST_AUTO_TEST_CASE(every_field_of_a_destination_has_its_place) {
 BOOST_AUTO_TEST_CASE(sync_daemon) {
     netlink::Datagram datagram;
     ipvs_genl::append_daemon(
-        datagram, dump,
-        {.state = 1, .interface = "eth0", .sync_id = 5, .max_length = 1472,
-         .group = "224.0.0.81"_ip, .port = 8848, .ttl = 1}
+        datagram,
+        dump,
+        {.state = 1,
+         .interface = "eth0",
+         .sync_id = 5,
+         .max_length = 1472,
+         .group = "224.0.0.81"_ip,
+         .port = 8848,
+         .ttl = 1}
     );
     BOOST_TEST(to_hex(datagram) == to_hex(hex(R"(
         54 00 00 00 25 00 02 00 03 00 00 00 34 12 00 00
@@ -223,9 +231,15 @@ BOOST_AUTO_TEST_CASE(sync_daemon) {
 BOOST_AUTO_TEST_CASE(an_ipv6_group_has_an_attribute_of_its_own) {
     netlink::Datagram datagram;
     ipvs_genl::append_daemon(
-        datagram, dump,
-        {.state = 2, .interface = "lo", .sync_id = 0, .max_length = 1452,
-         .group = "ff15::81"_ip, .port = 9001, .ttl = 2}
+        datagram,
+        dump,
+        {.state = 2,
+         .interface = "lo",
+         .sync_id = 0,
+         .max_length = 1452,
+         .group = "ff15::81"_ip,
+         .port = 9001,
+         .ttl = 2}
     );
     BOOST_TEST(to_hex(datagram).ends_with(
         to_hex(hex("14 00 06 00 ff 15 00 00 00 00 00 00 00 00 00 00 00 00 00 81"))

@@ -1,14 +1,14 @@
 #include "compat/ipvs_genl/request.hpp"
 
-#include <boost/test/unit_test.hpp>
+#include "compat/net/ip_address.hpp"
+#include "tests/support/hex.hpp"
+#include "tests/support/printing.hpp"
 
 #include <optional>
 #include <string>
 #include <variant>
 
-#include "compat/net/ip_address.hpp"
-#include "tests/support/hex.hpp"
-#include "tests/support/printing.hpp"
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -19,8 +19,7 @@ using net::operator""_ip;
 /// The payload of a nest, kept alive with the view of it.
 struct Nest {
     explicit Nest(const std::string& digits)
-        : bytes{test::hex(digits)},
-          view{netlink::AttributeView{1, bytes}} {}
+        : bytes{test::hex(digits)}, view{netlink::AttributeView{1, bytes}} {}
 
     std::vector<std::byte> bytes;
     ipvs_genl::Nest view;
@@ -74,9 +73,8 @@ BOOST_AUTO_TEST_CASE(a_full_service_is_decoded_field_by_field) {
 }
 
 BOOST_AUTO_TEST_CASE(a_service_is_identified_by_endpoint_or_mark) {
-    const ipvs::ServiceKey web{
-        ipvs::EndpointKey{6, "10.0.0.1"_ip, ipvs::Port{std::uint16_t{80}}}
-    };
+    const ipvs::ServiceKey web{ipvs::EndpointKey{6, "10.0.0.1"_ip, ipvs::Port{std::uint16_t{80}}}};
+
     const struct {
         const char* name;
         std::string nest;
@@ -84,21 +82,28 @@ BOOST_AUTO_TEST_CASE(a_service_is_identified_by_endpoint_or_mark) {
     } rows[]{
         {"endpoint", key, web},
         {"address of 4 bytes", af + protocol + "08000300 0a000001 " + port, web},
-        {"address of 2 bytes is zero-filled", af + protocol + "06000300 0a000000 " + port,
+        {"address of 2 bytes is zero-filled",
+         af + protocol + "06000300 0a000000 " + port,
          ipvs::EndpointKey{6, "10.0.0.0"_ip, ipvs::Port{std::uint16_t{80}}}},
-        {"v6 address of 4 bytes is zero-filled", af6 + protocol + "08000300 20010db8 " + port,
+        {"v6 address of 4 bytes is zero-filled",
+         af6 + protocol + "08000300 20010db8 " + port,
          ipvs::EndpointKey{6, "2001:db8::"_ip, ipvs::Port{std::uint16_t{80}}}},
         {"integers longer than needed",
-         "08000100 02000000 08000200 06000000 " + address + "08000400 0050ffff", web},
-        {"protocol beyond a byte", af + "06000200 06010000 " + address + port,
+         "08000100 02000000 08000200 06000000 " + address + "08000400 0050ffff",
+         web},
+        {"protocol beyond a byte",
+         af + "06000200 06010000 " + address + port,
          ipvs::EndpointKey{262, "10.0.0.1"_ip, ipvs::Port{std::uint16_t{80}}}},
         {"bytes after the address of an IPv4 service",
-         af + protocol + "14000300 0a000001 ffffffff ffffffff ffffffff " + port, web},
+         af + protocol + "14000300 0a000001 ffffffff ffffffff ffffffff " + port,
+         web},
         {"mark", af + mark, ipvs::FirewallMarkKey{ipvs::Family::inet, 7}},
         {"mark wins over endpoint", key + mark, ipvs::FirewallMarkKey{ipvs::Family::inet, 7}},
-        {"mark 0 is TCP any:0", af6 + protocol + address + port + "08000500 00000000",
+        {"mark 0 is TCP any:0",
+         af6 + protocol + address + port + "08000500 00000000",
          ipvs::EndpointKey{6, "::"_ip, ipvs::Port{}}},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const Nest nest{row.nest};
@@ -121,19 +126,21 @@ BOOST_AUTO_TEST_CASE(an_incomplete_service_key_is_refused) {
         {"no protocol", af + address + port, Error::invalid_argument},
         {"no address", af + protocol + port, Error::invalid_argument},
         {"no port", af + protocol + address, Error::invalid_argument},
-        {"unknown family", "06000100 01000000 " + protocol + address + port,
+        {"unknown family",
+         "06000100 01000000 " + protocol + address + port,
          Error::address_family_not_supported},
         {"incomplete comes before unknown family", "06000100 01000000 ", Error::invalid_argument},
-        {"short family", "05000100 02000000 " + protocol + address + port,
-         Error::invalid_argument},
+        {"short family", "05000100 02000000 " + protocol + address + port, Error::invalid_argument},
         {"short mark", af + "07000500 07000000", Error::invalid_argument},
-        {"address of 17 bytes", af + protocol +
-         "15000300 0a000001 00000000 00000000 00000000 00000000 " + port,
+        {"address of 17 bytes",
+         af + protocol + "15000300 0a000001 00000000 00000000 00000000 00000000 " + port,
          Error::invalid_argument},
         {"statistics nest of 2 bytes", key + "06000a00 00000000", Error::invalid_argument},
-        {"truncated in the middle of the port", af + protocol + address + "06000400 00",
+        {"truncated in the middle of the port",
+         af + protocol + address + "06000400 00",
          Error::invalid_argument},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const Nest nest{row.nest};
@@ -153,25 +160,30 @@ BOOST_AUTO_TEST_CASE(the_full_form_needs_scheduler_flags_timeout_and_netmask) {
     } rows[]{
         {"complete", full, {}},
         {"flags of 4 bytes have mask 0",
-         key + scheduler + "08000700 04000000 " + timeout + netmask, {}},
+         key + scheduler + "08000700 04000000 " + timeout + netmask,
+         {}},
         {"flags of no bytes", key + scheduler + "04000700 " + timeout + netmask, {}},
         {"scheduler of 15 characters",
-         key + "14000600 61616161 61616161 61616161 61616100 " + flags + timeout + netmask, {}},
+         key + "14000600 61616161 61616161 61616161 61616100 " + flags + timeout + netmask,
+         {}},
         {"no scheduler", key + flags + timeout + netmask, Error::invalid_argument},
         {"no flags", key + scheduler + timeout + netmask, Error::invalid_argument},
         {"no timeout", key + scheduler + flags + netmask, Error::invalid_argument},
         {"no netmask", key + scheduler + flags + timeout, Error::invalid_argument},
-        {"scheduler without NUL", key + "06000600 72720000 " + flags + timeout + netmask,
+        {"scheduler without NUL",
+         key + "06000600 72720000 " + flags + timeout + netmask,
          Error::invalid_argument},
         {"scheduler of 16 characters",
-         key + "15000600 61616161 61616161 61616161 61616161 00000000 " + flags + timeout +
-             netmask,
+         key + "15000600 61616161 61616161 61616161 61616161 00000000 " + flags + timeout + netmask,
          Error::invalid_argument},
-        {"flags of 9 bytes", key + scheduler + "0d000700 04000000 0f000000 00000000 " + timeout +
-         netmask, Error::invalid_argument},
+        {"flags of 9 bytes",
+         key + scheduler + "0d000700 04000000 0f000000 00000000 " + timeout + netmask,
+         Error::invalid_argument},
         {"unknown family comes before missing fields",
-         "06000100 03000000 " + protocol + address + port, Error::address_family_not_supported},
+         "06000100 03000000 " + protocol + address + port,
+         Error::address_family_not_supported},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const Nest nest{row.nest};
@@ -207,6 +219,7 @@ BOOST_AUTO_TEST_CASE(tunnel_fields_that_are_absent_are_zero_and_the_method_is_ma
 
 BOOST_AUTO_TEST_CASE(a_destination_has_the_family_it_names_or_that_of_the_service) {
     const std::string v6 = "14000100 20010db8 00000000 00000000 00000011 ";
+
     const struct {
         const char* name;
         std::string nest;
@@ -216,9 +229,12 @@ BOOST_AUTO_TEST_CASE(a_destination_has_the_family_it_names_or_that_of_the_servic
         {"absent, IPv4 service", to_address + to_port, ipvs::Family::inet, "192.168.1.2"_ip},
         {"absent, IPv6 service", v6 + to_port, ipvs::Family::inet6, "2001:db8::11"_ip},
         {"0", v6 + to_port + "06000b00 00000000", ipvs::Family::inet6, "2001:db8::11"_ip},
-        {"other than the service", to_address + to_port + "06000b00 02000000",
-         ipvs::Family::inet6, "192.168.1.2"_ip},
+        {"other than the service",
+         to_address + to_port + "06000b00 02000000",
+         ipvs::Family::inet6,
+         "192.168.1.2"_ip},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const Nest nest{row.nest};
@@ -240,19 +256,23 @@ BOOST_AUTO_TEST_CASE(an_incomplete_destination_is_refused) {
         {"no address", to_port + forwarding + weight + upper + lower, Error::invalid_argument},
         {"no port", to_address + forwarding + weight + upper + lower, Error::invalid_argument},
         {"no method", to_address + to_port + weight + upper + lower, Error::invalid_argument},
-        {"no weight", to_address + to_port + forwarding + upper + lower,
+        {"no weight", to_address + to_port + forwarding + upper + lower, Error::invalid_argument},
+        {"no upper threshold",
+         to_address + to_port + forwarding + weight + lower,
          Error::invalid_argument},
-        {"no upper threshold", to_address + to_port + forwarding + weight + lower,
+        {"no lower threshold",
+         to_address + to_port + forwarding + weight + upper,
          Error::invalid_argument},
-        {"no lower threshold", to_address + to_port + forwarding + weight + upper,
-         Error::invalid_argument},
-        {"short weight", to_address + to_port + forwarding + "07000400 03000000 " + upper + lower,
+        {"short weight",
+         to_address + to_port + forwarding + "07000400 03000000 " + upper + lower,
          Error::invalid_argument},
         {"tunnel type of no bytes", to_full + "04000d00", Error::invalid_argument},
         {"unknown family", to_full + "06000b00 07000000", Error::address_family_not_supported},
-        {"incomplete comes before unknown family", to_address + to_port + "06000b00 07000000",
+        {"incomplete comes before unknown family",
+         to_address + to_port + "06000b00 07000000",
          Error::invalid_argument},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const Nest nest{row.nest};
@@ -266,20 +286,24 @@ BOOST_AUTO_TEST_CASE(an_incomplete_destination_is_refused) {
 BOOST_AUTO_TEST_CASE(a_sync_daemon_is_decoded_field_by_field) {
     const Nest nest{
         state + interface + sync_id +
-        "06000400 78050000 08000500 ef010203 06000700 28230000 05000800 10000000"
-    };
+        "06000400 78050000 08000500 ef010203 06000700 28230000 05000800 10000000"};
     const auto decoded = ipvs_genl::decode_daemon(nest.view);
     BOOST_TEST_REQUIRE(decoded.has_value());
     const ipvs::SyncDaemonConfig expected{
-        .state = 1, .interface = "eth0", .sync_id = 300, .max_length = 1400,
-        .group = "239.1.2.3"_ip, .port = 9000, .ttl = 16
-    };
+        .state = 1,
+        .interface = "eth0",
+        .sync_id = 300,
+        .max_length = 1400,
+        .group = "239.1.2.3"_ip,
+        .port = 9000,
+        .ttl = 16};
     BOOST_TEST(*decoded == expected);
 }
 
 BOOST_AUTO_TEST_CASE(multicast_groups_are_checked_and_ipv4_wins) {
     const std::string base = state + interface + sync_id;
     const std::string group6 = "14000600 ff150000 00000000 00000000 00000081 ";
+
     const struct {
         const char* name;
         std::string nest;
@@ -294,6 +318,7 @@ BOOST_AUTO_TEST_CASE(multicast_groups_are_checked_and_ipv4_wins) {
         {"v6 unicast", base + "14000600 20010db8 00000000 00000000 00000081", std::nullopt},
         {"v6 short", base + "13000600 ff150000 00000000 00000000 00000081", std::nullopt},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const Nest nest{row.nest};
@@ -338,6 +363,7 @@ BOOST_AUTO_TEST_CASE(only_the_top_level_tells_wrong_lengths_apart) {
         {"timeout of 2 bytes", "06000400 05000000", Error::out_of_range},
         {"nest of 2 bytes", "06000100 61620000", Error::out_of_range},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto bytes = test::hex(row.attributes);

@@ -1,8 +1,8 @@
 #include "compat/netlink/builder.hpp"
 
-#include <boost/test/unit_test.hpp>
-
 #include "tests/support/hex.hpp"
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 

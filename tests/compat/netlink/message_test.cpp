@@ -1,8 +1,8 @@
 #include "compat/netlink/message.hpp"
 
-#include <boost/test/unit_test.hpp>
-
 #include "tests/support/hex.hpp"
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -40,10 +40,10 @@ BOOST_AUTO_TEST_CASE(one_dump_bit_alone_is_no_dump) {
         const char* flags;
         bool dumps;
     } rows[]{{"0101", false}, {"0102", false}, {"0103", true}, {"ff03", true}};
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.flags) {
-            const auto bytes =
-                hex("10000000 5649" + std::string{row.flags} + "00000000 00000000");
+            const auto bytes = hex("10000000 5649" + std::string{row.flags} + "00000000 00000000");
             BOOST_TEST(netlink::MessageView::parse(bytes)->wants_dump() == row.dumps);
         }
     }
@@ -61,6 +61,7 @@ BOOST_AUTO_TEST_CASE(lengths_outside_the_buffer_are_refused) {
         {"length one too large", "11000000 00000000 00000000 00000000"},
         {"length largest", "ffffffff 00000000 00000000 00000000"},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             BOOST_TEST(!netlink::MessageView::parse(hex(row.bytes)).has_value());

@@ -1,10 +1,10 @@
 #include "compat/netlink/policy.hpp"
 
-#include <boost/test/unit_test.hpp>
+#include "tests/support/hex.hpp"
 
 #include <string>
 
-#include "tests/support/hex.hpp"
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -64,6 +64,7 @@ BOOST_AUTO_TEST_CASE(lengths_are_judged_as_linux_does) {
         {"nest of 4", {1, Kind::nested}, "01020304", "ok"},
         {"ignored", {1, Kind::ignored}, "01", "ok"},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto payload = hex(row.payload);
@@ -109,6 +110,7 @@ BOOST_AUTO_TEST_CASE(the_walk_ends_silently_at_a_header_that_does_not_fit) {
         {"length beyond the end", "09000100 01000000"},
         {"length largest", "ffff0100 01000000"},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto bytes = hex("07000200 61620000" + std::string{row.tail});

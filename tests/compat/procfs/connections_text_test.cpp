@@ -1,16 +1,18 @@
 #include "compat/procfs/connections_text.hpp"
 
-#include <boost/test/unit_test.hpp>
-
 #include "compat/net/ip_address.hpp"
 #include "compat/procfs/applications_text.hpp"
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
 using namespace nlvs;
 using net::operator""_ip;
 
-net::Port port(std::uint16_t number) { return net::Port{number}; }
+net::Port port(std::uint16_t number) {
+    return net::Port{number};
+}
 
 std::string line(const ipvs::ConnectionView& view) {
     std::string out;
@@ -73,25 +75,35 @@ BOOST_AUTO_TEST_CASE(connection_lines_are_those_of_the_kernel) {
         ipvs::ConnectionView view;
         const char* expected;
     } rows[]{
-        {"tcp", tcp_connection(),
+        {"tcp",
+         tcp_connection(),
          "TCP C0A8014D 9C40 0A000001 0050 0A00000B 0050 ESTABLISHED     897\n"},
         {"udp", udp, "UDP C0A8014D 9C40 0A000001 0050 0A00000B 0050 UDP             299\n"},
-        {"template", persistent,
+        {"template",
+         persistent,
          "TCP C0A80100 0000 0A000001 0050 0A00000B 0050 ASSURED          45\n"},
-        {"mark template", mark,
+        {"mark template",
+         mark,
          "IP  C0A8014D 0000 00000007 0000 0A00000B 0000 NONE            297\n"},
-        {"persistence engine", sip,
+        {"persistence engine",
+         sip,
          "UDP C0A8014D 9C40 0A000001 0050 0A00000B 0050 UDP             897 sip a84b4c76e66710\n"},
-        {"v6 with a v4 destination", v6,
+        {"v6 with a v4 destination",
+         v6,
          "TCP 2001:0db8:0000:0000:0000:0000:0000:0099 9C40 "
          "2001:0db8:0000:0000:0000:0000:0000:0001 0050 0A00000B 0050 ESTABLISHED     897\n"},
-        {"protocol without a name", unknown,
+        {"protocol without a name",
+         unknown,
          "IP_47 C0A8014D 9C40 0A000001 0050 0A00000B 0050 NONE            897\n"},
-        {"state beyond the table", error,
+        {"state beyond the table",
+         error,
          "TCP C0A8014D 9C40 0A000001 0050 0A00000B 0050 ERR!        12345678\n"},
     };
+
     for (const auto& row : rows) {
-        BOOST_TEST_CONTEXT(row.name) { BOOST_TEST(line(row.view) == row.expected); }
+        BOOST_TEST_CONTEXT(row.name) {
+            BOOST_TEST(line(row.view) == row.expected);
+        }
     }
 }
 

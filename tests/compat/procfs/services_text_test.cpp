@@ -1,9 +1,9 @@
 #include "compat/procfs/services_text.hpp"
 
-#include <boost/test/unit_test.hpp>
-
 #include "compat/net/big_endian.hpp"
 #include "compat/net/ip_address.hpp"
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -70,20 +70,27 @@ BOOST_AUTO_TEST_CASE(service_lines_have_the_blanks_of_the_kernel) {
         {"v4 persistent", persistent, "TCP  0A000001:0050 rr  persistent 90000 FFFFFFFF\n"},
         {"v4 both", persistent_once, "UDP  0A000001:0035 rr ops  persistent 1750 FFFFFFFF\n"},
         {"v6", service(v6, "rr"), "TCP  [2001:0db8:0000:0000:0000:0000:0000:0001]:0050 rr \n"},
-        {"v6 never shows one packet", service(v6, "rr", hashed | 4),
+        {"v6 never shows one packet",
+         service(v6, "rr", hashed | 4),
          "TCP  [2001:0db8:0000:0000:0000:0000:0000:0001]:0050 rr \n"},
         {"mark", service(mark, "wlc"), "FWM  00000007 wlc \n"},
         {"mark one packet", service(mark, "rr", hashed | 4), "FWM  00000007 rr ops \n"},
         {"mark persistent", masked, "FWM  00000007 wlc persistent 15000 FFFFFF00\n"},
-        {"v6 mark shows its prefix byte-swapped", persistent_mark6,
+        {"v6 mark shows its prefix byte-swapped",
+         persistent_mark6,
          "FWM  00000007 rr ops persistent 15000 40000000\n"},
-        {"unnamed protocol", service(ipvs::EndpointKey{99, v4.address, v4.port}, "rr"),
+        {"unnamed protocol",
+         service(ipvs::EndpointKey{99, v4.address, v4.port}, "rr"),
          "IP_99  0A000001:0050 rr  \n"},
-        {"protocol beyond a byte", service(ipvs::EndpointKey{262, v4.address, v4.port}, "none"),
+        {"protocol beyond a byte",
+         service(ipvs::EndpointKey{262, v4.address, v4.port}, "none"),
          "IP_262  0A000001:0050 none  \n"},
     };
+
     for (const auto& row : rows) {
-        BOOST_TEST_CONTEXT(row.name) { BOOST_TEST(line(row.view) == row.expected); }
+        BOOST_TEST_CONTEXT(row.name) {
+            BOOST_TEST(line(row.view) == row.expected);
+        }
     }
 }
 
@@ -104,6 +111,7 @@ BOOST_AUTO_TEST_CASE(destination_lines_are_padded_to_the_right) {
         {3, "  -> 0A00000C:0050      Route   1      3          12        \n"},
         {7, "  -> 0A00000C:0050      Masq    1      3          12        \n"},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT("method " << row.method) {
             view.spec.forwarding = row.method;

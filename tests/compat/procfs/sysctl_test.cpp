@@ -1,8 +1,8 @@
 #include "compat/procfs/sysctl.hpp"
 
-#include <boost/test/unit_test.hpp>
-
 #include <string>
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -15,11 +15,20 @@ BOOST_AUTO_TEST_CASE(defaults_read_as_in_linux) {
         const char* name;
         const char* expected;
     } rows[]{
-        {"amemthresh", "1024\n"},       {"am_droprate", "10\n"},  {"snat_reroute", "1\n"},
-        {"sync_version", "1\n"},        {"sync_ports", "1\n"},    {"sync_threshold", "3\t50\n"},
-        {"pmtu_disc", "1\n"},           {"conn_reuse_mode", "1\n"}, {"run_estimation", "1\n"},
-        {"lblc_expiration", "86400\n"}, {"drop_entry", "0\n"},    {"expire_nodest_conn", "0\n"},
+        {"amemthresh", "1024\n"},
+        {"am_droprate", "10\n"},
+        {"snat_reroute", "1\n"},
+        {"sync_version", "1\n"},
+        {"sync_ports", "1\n"},
+        {"sync_threshold", "3\t50\n"},
+        {"pmtu_disc", "1\n"},
+        {"conn_reuse_mode", "1\n"},
+        {"run_estimation", "1\n"},
+        {"lblc_expiration", "86400\n"},
+        {"drop_entry", "0\n"},
+        {"expire_nodest_conn", "0\n"},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto* file = procfs::find_sysctl(row.name);
@@ -34,6 +43,7 @@ BOOST_AUTO_TEST_CASE(defaults_read_as_in_linux) {
 // Each row was asked of Linux 6.1 too.
 BOOST_AUTO_TEST_CASE(writing_accepts_and_refuses_what_linux_does) {
     const std::string refused;
+
     const struct {
         const char* name;
         std::string written;
@@ -88,6 +98,7 @@ BOOST_AUTO_TEST_CASE(writing_accepts_and_refuses_what_linux_does) {
         {"sync_sock_size", "-1", "-1\n"},
         {"lblc_expiration", "-1", "-1\n"},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name << " \"" << row.written << '"') {
             const auto* file = procfs::find_sysctl(row.name);

@@ -1,14 +1,14 @@
 #include "netlink-shim/endpoint/generic_controller.hpp"
 
-#include <boost/test/unit_test.hpp>
-
-#include <string>
-
 #include "compat/net/bytes.hpp"
 #include "compat/netlink/message.hpp"
 #include "netlink-shim/endpoint/genl_dispatcher.hpp"
 #include "tests/support/fake_control.hpp"
 #include "tests/support/hex.hpp"
+
+#include <string>
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -55,21 +55,19 @@ const std::string family_entry = R"(
 BOOST_FIXTURE_TEST_SUITE(generic_controller, Fixture)
 
 BOOST_AUTO_TEST_CASE(resolving_our_name_yields_entry_and_acknowledgement_apart) {
-    const auto answer = ask("20000000 10000500 01000000 00000000 03010000 09000200 49505653 00000000");
+    const auto answer =
+        ask("20000000 10000500 01000000 00000000 03010000 09000200 49505653 00000000");
     BOOST_TEST_REQUIRE(answer.datagrams.size() == 2U);
     BOOST_TEST(answer.datagrams[0].size() == 388U);
     BOOST_TEST(
         to_hex(answer.datagrams[0]) ==
         to_hex(hex("84 01 00 00 10 00 00 00 01 00 00 00 34 12 00 00" + family_entry))
     );
-    BOOST_TEST(
-        to_hex(answer.datagrams[1]) ==
-        to_hex(hex(R"(
+    BOOST_TEST(to_hex(answer.datagrams[1]) == to_hex(hex(R"(
             24 00 00 00 02 00 00 01 01 00 00 00 34 12 00 00
             00 00 00 00
             20 00 00 00 10 00 05 00 01 00 00 00 00 00 00 00
-        )"))
-    );
+        )")));
 }
 
 BOOST_AUTO_TEST_CASE(the_entry_of_a_full_dump_is_a_multipart_message) {
@@ -86,6 +84,7 @@ BOOST_AUTO_TEST_CASE(the_entry_of_a_full_dump_is_a_multipart_message) {
 
 BOOST_AUTO_TEST_CASE(other_requests_fail_as_in_linux) {
     const std::string header = "10000500 01000000 00000000 ";
+
     const struct {
         const char* name;
         std::string message;
@@ -93,20 +92,23 @@ BOOST_AUTO_TEST_CASE(other_requests_fail_as_in_linux) {
     } rows[]{
         {"our id", "1c000000" + header + "03010000 06000100 25000000", 0},
         {"name wins over a foreign id",
-         "28000000" + header + "03010000 06000100 e7030000 09000200 49505653 00000000", 0},
+         "28000000" + header + "03010000 06000100 e7030000 09000200 49505653 00000000",
+         0},
         {"another name", "20000000" + header + "03010000 0a000200 49505653 58000000", 2},
         {"prefix of our name", "1c000000" + header + "03010000 08000200 49505600", 2},
         {"another id", "1c000000" + header + "03010000 06000100 e7030000", 2},
         {"neither", "14000000" + header + "03010000", 22},
         {"name without NUL", "1c000000" + header + "03010000 08000200 49505653", 22},
-        {"name too long", "2c000000" + header +
-         "03010000 18000200 41414141 41414141 41414141 41414141 41414100", 22},
+        {"name too long",
+         "2c000000" + header + "03010000 18000200 41414141 41414141 41414141 41414141 41414100",
+         22},
         {"short id", "1c000000" + header + "03010000 05000100 25000000", 34},
         {"no such command", "14000000" + header + "01010000", 95},
         {"GETPOLICY without dump", "14000000" + header + "0a010000", 95},
         {"strict command with reserved bits", "14000000" + header + "63010100", 22},
         {"no command at all", "12000000" + header + "0301", 22},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto answer = ask(row.message);

@@ -1,14 +1,14 @@
 #include "netlink-shim/endpoint/genl_dispatcher.hpp"
 
-#include <boost/test/unit_test.hpp>
-
-#include <string>
-
 #include "compat/net/ip_address.hpp"
 #include "compat/netlink/builder.hpp"
 #include "tests/support/fake_control.hpp"
 #include "tests/support/hex.hpp"
 #include "tests/support/printing.hpp"
+
+#include <string>
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -25,7 +25,9 @@ constexpr std::uint16_t with_dump = NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP;
 
 /// A message of our family with `attributes` as hex digits.
 Datagram message(
-    std::uint8_t command, std::uint16_t flags, const std::string& attributes = "",
+    std::uint8_t command,
+    std::uint16_t flags,
+    const std::string& attributes = "",
     std::uint16_t type = family_id
 ) {
     Datagram bytes(sizeof(nlmsghdr) + sizeof(genlmsghdr));
@@ -64,13 +66,15 @@ const std::string other_key =
 const std::string body =
     "07000600 72720000 0c000700 00000000 ffffffff 08000800 00000000 08000900 ffffffff ";
 const std::string to_key = "14000100 0a00000b 00000000 00000000 00000000 06000200 00500000 ";
-const std::string to_body = "08000300 00000000 08000400 01000000 08000500 00000000 08000600 00000000";
+const std::string to_body =
+    "08000300 00000000 08000400 01000000 08000500 00000000 08000600 00000000";
 const std::string service = nest(1, key);
 const std::string full_service = nest(1, key + body);
 const std::string unknown_service = nest(1, other_key);
 const std::string destination = nest(2, to_key);
 const std::string full_destination = nest(2, to_key + to_body);
-const std::string daemon = nest(3, "08000100 01000000 09000200 65746830 00000000 08000300 05000000");
+const std::string daemon =
+    nest(3, "08000100 01000000 09000200 65746830 00000000 08000300 05000000");
 const std::string daemon_state = nest(3, "08000100 01000000");
 
 struct Fixture {
@@ -105,8 +109,8 @@ struct Fixture {
         for (int i = 0; i < count; ++i) {
             const net::Ipv4Address address{static_cast<std::uint32_t>(0x0A010000 + i)};
             const auto added = control.add_service(
-                ipvs::EndpointKey{6, address, ipvs::Port{std::uint16_t{80}}}, {.scheduler = "rr",
-                .persistence_engine = {}, .flags = {}}
+                ipvs::EndpointKey{6, address, ipvs::Port{std::uint16_t{80}}},
+                {.scheduler = "rr", .persistence_engine = {}, .flags = {}}
             );
             BOOST_TEST_REQUIRE(added.has_value());
         }
@@ -131,13 +135,32 @@ BOOST_AUTO_TEST_CASE(acknowledgement_of_a_new_service) {
 
 BOOST_AUTO_TEST_CASE(every_command_reaches_its_verb) {
     BOOST_TEST(outcome(message(IPVS_CMD_NEW_SERVICE, with_ack, full_service)) == 0);
-    BOOST_TEST(outcome(message(IPVS_CMD_SET_SERVICE, with_ack, nest(1, key +
-        "08000600 77727200 0c000700 04000000 ffffffff 08000800 0a000000 08000900 ffffffff"))) == 0);
+    BOOST_TEST(
+        outcome(message(
+            IPVS_CMD_SET_SERVICE,
+            with_ack,
+            nest(
+                1,
+                key + "08000600 77727200 0c000700 04000000 ffffffff 08000800 0a000000 08000900 "
+                      "ffffffff"
+            )
+        )) == 0
+    );
     BOOST_TEST(control.services[0].view.spec.scheduler == "wrr");
     BOOST_TEST(control.services[0].view.spec.flags.word == 6U);
     BOOST_TEST(outcome(message(IPVS_CMD_NEW_DEST, with_ack, service + full_destination)) == 0);
-    BOOST_TEST(outcome(message(IPVS_CMD_SET_DEST, with_ack, service + nest(2, to_key +
-        "08000300 03000000 08000400 07000000 08000500 00000000 08000600 00000000"))) == 0);
+    BOOST_TEST(
+        outcome(message(
+            IPVS_CMD_SET_DEST,
+            with_ack,
+            service +
+                nest(
+                    2,
+                    to_key +
+                        "08000300 03000000 08000400 07000000 08000500 00000000 08000600 00000000"
+                )
+        )) == 0
+    );
     BOOST_TEST(control.services[0].destinations.at(0).second.spec.weight == 7);
     BOOST_TEST(outcome(message(IPVS_CMD_ZERO, with_ack)) == 0);
     BOOST_TEST(outcome(message(IPVS_CMD_ZERO, with_ack, service)) == 0);
@@ -161,6 +184,7 @@ BOOST_AUTO_TEST_CASE(every_command_reaches_its_verb) {
 
 BOOST_AUTO_TEST_CASE(replies_and_acknowledgements_are_datagrams_of_their_own) {
     BOOST_TEST(outcome(message(IPVS_CMD_NEW_SERVICE, with_ack, full_service)) == 0);
+
     const struct {
         const char* name;
         std::uint8_t command;
@@ -171,6 +195,7 @@ BOOST_AUTO_TEST_CASE(replies_and_acknowledgements_are_datagrams_of_their_own) {
         {"timeouts", IPVS_CMD_GET_CONFIG, "", 44},
         {"service", IPVS_CMD_GET_SERVICE, service, 320},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto plain = ask(message(row.command, request, row.attributes));
@@ -203,16 +228,26 @@ BOOST_AUTO_TEST_CASE(control_messages_and_non_requests_are_acknowledged_and_not_
 BOOST_AUTO_TEST_CASE(errors_come_in_the_order_of_linux) {
     BOOST_TEST(outcome(message(IPVS_CMD_NEW_SERVICE, with_ack, full_service)) == 0);
     BOOST_TEST(outcome(message(IPVS_CMD_NEW_DEST, with_ack, service + full_destination)) == 0);
-    const std::string bad_family =
-        nest(1, "06000100 07000000 06000200 06000000 14000300 0a000001 00000000 00000000 00000000 "
-                "06000400 00500000 " + body);
-    const std::string v6_mark = nest(1, "06000100 0a000000 08000500 09000000 07000600 72720000 "
-                                        "0c000700 00000000 ffffffff 08000800 00000000 "
-                                        "08000900 00000000");
-    const std::string unknown_scheduler =
-        nest(1, other_key + "07000600 71710000 0c000700 00000000 ffffffff 08000800 00000000 "
-                            "08000900 ffffffff");
+    const std::string bad_family = nest(
+        1,
+        "06000100 07000000 06000200 06000000 14000300 0a000001 00000000 00000000 00000000 "
+        "06000400 00500000 " +
+            body
+    );
+    const std::string v6_mark = nest(
+        1,
+        "06000100 0a000000 08000500 09000000 07000600 72720000 "
+        "0c000700 00000000 ffffffff 08000800 00000000 "
+        "08000900 00000000"
+    );
+    const std::string unknown_scheduler = nest(
+        1,
+        other_key +
+            "07000600 71710000 0c000700 00000000 ffffffff 08000800 00000000 "
+            "08000900 ffffffff"
+    );
     const auto dest = [](const std::string& fields) { return nest(2, to_key + fields); };
+
     const struct {
         const char* name;
         std::uint8_t command;
@@ -224,8 +259,10 @@ BOOST_AUTO_TEST_CASE(errors_come_in_the_order_of_linux) {
         {"command 99", 99, "", EOPNOTSUPP},
         {"GET_DEST without dump", IPVS_CMD_GET_DEST, service, EOPNOTSUPP},
         {"GET_DAEMON without dump", IPVS_CMD_GET_DAEMON, "", EOPNOTSUPP},
-        {"top-level policy even where attributes do not matter", IPVS_CMD_FLUSH,
-         "06000400 05000000", ERANGE},
+        {"top-level policy even where attributes do not matter",
+         IPVS_CMD_FLUSH,
+         "06000400 05000000",
+         ERANGE},
         {"no service", IPVS_CMD_NEW_SERVICE, "", EINVAL},
         {"unknown family", IPVS_CMD_NEW_SERVICE, bad_family, EAFNOSUPPORT},
         {"service exists", IPVS_CMD_NEW_SERVICE, full_service, EEXIST},
@@ -239,33 +276,47 @@ BOOST_AUTO_TEST_CASE(errors_come_in_the_order_of_linux) {
         {"zero: no service", IPVS_CMD_ZERO, unknown_service, ESRCH},
         {"zero: empty nest", IPVS_CMD_ZERO, nest(1, ""), EINVAL},
         {"add: no service before no destination", IPVS_CMD_NEW_DEST, unknown_service, ESRCH},
-        {"add: bad service before no service", IPVS_CMD_NEW_DEST, nest(1, "") + destination,
+        {"add: bad service before no service",
+         IPVS_CMD_NEW_DEST,
+         nest(1, "") + destination,
          EINVAL},
         {"add: no destination", IPVS_CMD_NEW_DEST, service, EINVAL},
         {"add: incomplete", IPVS_CMD_NEW_DEST, service + destination, EINVAL},
-        {"add: unknown family", IPVS_CMD_NEW_DEST,
-         service + dest(to_body + "06000b00 07000000"), EAFNOSUPPORT},
-        {"add: other family, no tunnel", IPVS_CMD_NEW_DEST,
-         service + dest(to_body + "06000b00 0a000000"), EINVAL},
-        {"add: negative weight", IPVS_CMD_NEW_DEST,
+        {"add: unknown family",
+         IPVS_CMD_NEW_DEST,
+         service + dest(to_body + "06000b00 07000000"),
+         EAFNOSUPPORT},
+        {"add: other family, no tunnel",
+         IPVS_CMD_NEW_DEST,
+         service + dest(to_body + "06000b00 0a000000"),
+         EINVAL},
+        {"add: negative weight",
+         IPVS_CMD_NEW_DEST,
          service + dest("08000300 00000000 08000400 ffffffff 08000500 00000000 08000600 00000000"),
          ERANGE},
         {"add: exists", IPVS_CMD_NEW_DEST, service + full_destination, EEXIST},
-        {"edit: no destination", IPVS_CMD_SET_DEST,
-         service + nest(2, "14000100 0a00000c 00000000 00000000 00000000 06000200 00500000 " +
-                               to_body),
+        {"edit: no destination",
+         IPVS_CMD_SET_DEST,
+         service +
+             nest(2, "14000100 0a00000c 00000000 00000000 00000000 06000200 00500000 " + to_body),
          ENOENT},
-        {"delete: no destination", IPVS_CMD_DEL_DEST,
+        {"delete: no destination",
+         IPVS_CMD_DEL_DEST,
          service + nest(2, "14000100 0a00000c 00000000 00000000 00000000 06000200 00500000"),
          ENOENT},
-        {"delete: other family is merely not found", IPVS_CMD_DEL_DEST,
-         service + dest("06000b00 0a000000"), ENOENT},
+        {"delete: other family is merely not found",
+         IPVS_CMD_DEL_DEST,
+         service + dest("06000b00 0a000000"),
+         ENOENT},
         {"daemon: none given", IPVS_CMD_NEW_DAEMON, "", EINVAL},
-        {"daemon: unknown interface", IPVS_CMD_NEW_DAEMON,
-         nest(3, "08000100 01000000 07000200 78780000 08000300 05000000"), ENODEV},
+        {"daemon: unknown interface",
+         IPVS_CMD_NEW_DAEMON,
+         nest(3, "08000100 01000000 07000200 78780000 08000300 05000000"),
+         ENODEV},
         {"daemon: none running", IPVS_CMD_DEL_DAEMON, daemon_state, ESRCH},
         {"timeouts out of range", IPVS_CMD_SET_CONFIG, "08000400 ffffffff", EINVAL},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             BOOST_TEST(outcome(message(row.command, with_ack, row.attributes)) == row.expected);
@@ -295,9 +346,11 @@ BOOST_AUTO_TEST_CASE(an_empty_listing_is_done_alone) {
         {"destinations of an unknown service", IPVS_CMD_GET_DEST, unknown_service},
         {"destinations of no service", IPVS_CMD_GET_DEST, ""},
         {"destinations, malformed", IPVS_CMD_GET_DEST, "06000100 61620000"},
-        {"destinations, bad family", IPVS_CMD_GET_DEST,
+        {"destinations, bad family",
+         IPVS_CMD_GET_DEST,
          nest(1, "06000100 07000000 08000500 01000000")},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto datagrams = listing(message(row.command, with_dump, row.attributes));
@@ -309,10 +362,12 @@ BOOST_AUTO_TEST_CASE(an_empty_listing_is_done_alone) {
 
 BOOST_AUTO_TEST_CASE(a_listing_is_cut_into_datagrams_of_the_size_asked_for) {
     add_services(100);
+
     const struct {
         std::size_t size;
         std::size_t datagrams;
     } rows[]{{1, 100}, {320, 100}, {639, 100}, {640, 50}, {4096, 9}, {32000, 1}, {31999, 2}};
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT("size " << row.size) {
             auto datagrams = listing(message(IPVS_CMD_GET_SERVICE, with_dump), row.size);
@@ -349,9 +404,8 @@ BOOST_AUTO_TEST_CASE(destinations_are_listed_newest_first_and_resumed) {
         spec.key = {net::Ipv4Address{0x0A000000 + i}, ipvs::Port{std::uint16_t{80}}};
         BOOST_TEST(control.add_destination(web, spec).has_value());
     }
-    const std::string asked = nest(
-        1, "06000100 02000000 06000200 06000000 08000300 0a010000 06000400 00500000"
-    );
+    const std::string asked =
+        nest(1, "06000100 02000000 06000200 06000000 08000300 0a010000 06000400 00500000");
     auto datagrams = listing(message(IPVS_CMD_GET_DEST, with_dump, asked), 2 * 356);
     BOOST_TEST_REQUIRE(datagrams.size() == 4U);
     std::vector<int> last_bytes;
@@ -364,9 +418,7 @@ BOOST_AUTO_TEST_CASE(destinations_are_listed_newest_first_and_resumed) {
         }
     }
     BOOST_TEST(last_bytes == (std::vector<int>{5, 4, 3, 2, 1}), boost::test_tools::per_element());
-    BOOST_TEST(
-        to_hex(datagrams.back()) == "1400000003000200030000003412000000000000"
-    );
+    BOOST_TEST(to_hex(datagrams.back()) == "1400000003000200030000003412000000000000");
 }
 
 BOOST_AUTO_TEST_CASE(daemons_are_listed_master_first) {

@@ -1,6 +1,10 @@
 #include "netlink-shim/endpoint/sockopt_dispatcher.hpp"
 
-#include <boost/test/unit_test.hpp>
+#include "compat/ipvs_sockopt/layout.hpp"
+#include "compat/net/ip_address.hpp"
+#include "tests/support/fake_control.hpp"
+#include "tests/support/hex.hpp"
+#include "tests/support/printing.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -8,11 +12,7 @@
 #include <sstream>
 #include <string>
 
-#include "compat/ipvs_sockopt/layout.hpp"
-#include "compat/net/ip_address.hpp"
-#include "tests/support/fake_control.hpp"
-#include "tests/support/hex.hpp"
-#include "tests/support/printing.hpp"
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -25,16 +25,16 @@ struct Fixture {
     int set(std::uint32_t option, const std::string& digits) {
         const auto argument = hex(digits);
         const auto result = dispatcher.handle(
-            {.is_get = false, .option = option,
-             .length = static_cast<std::uint32_t>(argument.size()), .argument = argument}
+            {.is_get = false,
+             .option = option,
+             .length = static_cast<std::uint32_t>(argument.size()),
+             .argument = argument}
         );
         BOOST_TEST(result.bytes.empty());
         return result.error;
     }
 
-    shim::SockoptResult get(
-        std::uint32_t option, std::uint32_t length, const std::string& digits
-    ) {
+    shim::SockoptResult get(std::uint32_t option, std::uint32_t length, const std::string& digits) {
         const auto argument = hex(digits);
         return dispatcher.handle(
             {.is_get = true, .option = option, .length = length, .argument = argument}
@@ -45,11 +45,11 @@ struct Fixture {
     shim::SockoptDispatcher dispatcher{control};
 };
 
-const std::string web =                                        // a service_user
-    "06 00 00 00 0a 00 00 01 00 50 00 00 00 00 00 00"          // TCP 10.0.0.1:80, no mark
-    "72 72 00 00 00 00 00 00 00 00 00 00 00 00 00 00"          // "rr"
-    "00 00 00 00 00 00 00 00 ff ff ff ff";                     // flags, timeout, netmask
-const std::string server =                                     // a dest_user
+const std::string web =                                // a service_user
+    "06 00 00 00 0a 00 00 01 00 50 00 00 00 00 00 00"  // TCP 10.0.0.1:80, no mark
+    "72 72 00 00 00 00 00 00 00 00 00 00 00 00 00 00"  // "rr"
+    "00 00 00 00 00 00 00 00 ff ff ff ff";             // flags, timeout, netmask
+const std::string server =                             // a dest_user
     "0a 00 00 0b 00 50 00 00 00 20 01 00 01 00 00 00 00 00 00 00 00 00 00 00";
 const std::string daemon = "01 00 00 00 65 74 68 30" + std::string(24, '0') + "05 00 00 00";
 const std::string zeros64(128, '0');
@@ -115,11 +115,14 @@ BOOST_AUTO_TEST_CASE(lengths_and_numbers_are_judged_before_contents) {
         {"DEST does not exist", true, 1157, 64, EINVAL},
         {"DAEMON too short", true, 1159, 47, EINVAL},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto argument = hex(zeros64);
             const auto result = dispatcher.handle({
-                .is_get = row.is_get, .option = row.option, .length = row.length,
+                .is_get = row.is_get,
+                .option = row.option,
+                .length = row.length,
                 .argument = std::span{argument}.first(std::min<std::size_t>(row.length, 64)),
             });
             BOOST_TEST(result.error == row.expected);
@@ -135,6 +138,7 @@ BOOST_AUTO_TEST_CASE(lengths_and_numbers_are_judged_before_contents) {
 BOOST_AUTO_TEST_CASE(errors_are_those_of_this_door) {
     BOOST_TEST(set(IP_VS_SO_SET_ADD, web) == 0);
     BOOST_TEST(set(IP_VS_SO_SET_ADDDEST, web + server) == 0);
+
     const struct {
         const char* name;
         std::uint32_t option;
@@ -143,31 +147,43 @@ BOOST_AUTO_TEST_CASE(errors_are_those_of_this_door) {
     } rows[]{
         {"service exists", IP_VS_SO_SET_ADD, web, EEXIST},
         {"protocol other than TCP, UDP, SCTP", IP_VS_SO_SET_ADD, with(web, 0, "0100"), EFAULT},
-        {"the same with a mark", IP_VS_SO_SET_ADD, with(with(web, 0, "0100"), 12, "07000000"),
+        {"the same with a mark",
+         IP_VS_SO_SET_ADD,
+         with(with(web, 0, "0100"), 12, "07000000"),
          EFAULT},
-        {"scheduler without NUL before bad protocol", IP_VS_SO_SET_ADD,
-         with(with(web, 0, "0100"), 16, "61616161616161616161616161616161"), EINVAL},
-        {"unknown scheduler", IP_VS_SO_SET_ADD, with(with(web, 4, "0a000002"), 16, "7171"),
-         ENOENT},
+        {"scheduler without NUL before bad protocol",
+         IP_VS_SO_SET_ADD,
+         with(with(web, 0, "0100"), 16, "61616161616161616161616161616161"),
+         EINVAL},
+        {"unknown scheduler", IP_VS_SO_SET_ADD, with(with(web, 4, "0a000002"), 16, "7171"), ENOENT},
         {"edit a missing service", IP_VS_SO_SET_EDIT, with(web, 4, "0a000002"), ESRCH},
         {"delete a missing service", IP_VS_SO_SET_DEL, with(web, 8, "0051"), ESRCH},
         {"delete by another protocol", IP_VS_SO_SET_DEL, with(web, 0, "1100"), ESRCH},
         {"zero a missing service", IP_VS_SO_SET_ZERO, with(web, 8, "0051"), ESRCH},
         {"destination exists", IP_VS_SO_SET_ADDDEST, web + server, EEXIST},
-        {"destination of a missing service", IP_VS_SO_SET_ADDDEST, with(web, 8, "0051") + server,
+        {"destination of a missing service",
+         IP_VS_SO_SET_ADDDEST,
+         with(web, 8, "0051") + server,
          ESRCH},
-        {"edit a missing destination", IP_VS_SO_SET_EDITDEST, web + with(server, 4, "0051"),
+        {"edit a missing destination",
+         IP_VS_SO_SET_EDITDEST,
+         web + with(server, 4, "0051"),
          ENOENT},
         {"negative weight", IP_VS_SO_SET_EDITDEST, web + with(server, 12, "ffffffff"), ERANGE},
         {"negative timeout", IP_VS_SO_SET_TIMEOUT, "ffffffff 00000000 00000000", EINVAL},
         {"daemon without interface", IP_VS_SO_SET_STARTDAEMON, with(daemon, 4, "00"), EINVAL},
-        {"daemon, interface without NUL", IP_VS_SO_SET_STARTDAEMON,
-         with(daemon, 4, "61616161616161616161616161616161"), EINVAL},
+        {"daemon, interface without NUL",
+         IP_VS_SO_SET_STARTDAEMON,
+         with(daemon, 4, "61616161616161616161616161616161"),
+         EINVAL},
         {"daemon, no such interface", IP_VS_SO_SET_STARTDAEMON, with(daemon, 4, "6161"), ENODEV},
         {"daemon not running", IP_VS_SO_SET_STOPDAEMON, daemon, ESRCH},
     };
+
     for (const auto& row : rows) {
-        BOOST_TEST_CONTEXT(row.name) { BOOST_TEST(set(row.option, row.argument) == row.expected); }
+        BOOST_TEST_CONTEXT(row.name) {
+            BOOST_TEST(set(row.option, row.argument) == row.expected);
+        }
     }
 }
 
@@ -175,9 +191,10 @@ BOOST_AUTO_TEST_CASE(a_destination_keeps_the_method_of_its_flags) {
     BOOST_TEST(set(IP_VS_SO_SET_ADD, web) == 0);
     BOOST_TEST(set(IP_VS_SO_SET_ADDDEST, web + with(server, 8, "03200100")) == 0);
     const ipvs::DestinationSpec expected{
-        .key = {"10.0.0.11"_ip, ipvs::Port{std::uint16_t{80}}}, .forwarding = 3, .weight = 1,
-        .tunnel = {}
-    };
+        .key = {"10.0.0.11"_ip, ipvs::Port{std::uint16_t{80}}},
+        .forwarding = 3,
+        .weight = 1,
+        .tunnel = {}};
     BOOST_TEST(control.services[0].destinations.at(0).second.spec == expected);
 }
 
@@ -215,6 +232,7 @@ BOOST_AUTO_TEST_CASE(listings_show_ipv4_and_no_more_than_asked_for) {
         BOOST_TEST(control.add_destination(first, destination).has_value());
     }
     const std::string named = "06000000 0a000001 00500000 00000000 ";
+
     const struct {
         const char* name;
         std::uint32_t option;
@@ -232,12 +250,17 @@ BOOST_AUTO_TEST_CASE(listings_show_ipv4_and_no_more_than_asked_for) {
         {"destinations cut", IP_VS_SO_GET_DESTS, 120, named + "01000000 00000000", 0, 120},
         {"destinations of IPv4", IP_VS_SO_GET_DESTS, 312, named + "03000000 00000000", 0, 216},
         {"destinations, length", IP_VS_SO_GET_DESTS, 121, named + "01000000 00000000", EINVAL, 0},
-        {"destinations, no service", IP_VS_SO_GET_DESTS, 24,
-         with(named, 8, "0051") + "00000000 00000000", ESRCH, 0},
+        {"destinations, no service",
+         IP_VS_SO_GET_DESTS,
+         24,
+         with(named, 8, "0051") + "00000000 00000000",
+         ESRCH,
+         0},
         {"service", IP_VS_SO_GET_SERVICE, 104, named + std::string(176, '0'), 0, 104},
         {"no service", IP_VS_SO_GET_SERVICE, 104, std::string(208, '0'), ESRCH, 0},
         {"information", IP_VS_SO_GET_INFO, 12, std::string(24, '0'), 0, 12},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto result = get(row.option, row.length, row.argument);
@@ -246,9 +269,24 @@ BOOST_AUTO_TEST_CASE(listings_show_ipv4_and_no_more_than_asked_for) {
         }
     }
     BOOST_TEST(
-        to_hex(get(IP_VS_SO_GET_INFO, 12, std::string(24, '0')).bytes) ==
-        "010201000010000002000000"
+        to_hex(get(IP_VS_SO_GET_INFO, 12, std::string(24, '0')).bytes) == "010201000010000002000000"
     );
+}
+
+// Recorded from Linux 6.1: padding and what follows the scheduler's NUL are the caller's.
+BOOST_AUTO_TEST_CASE(a_service_is_written_over_what_the_caller_passed) {
+    BOOST_TEST(set(IP_VS_SO_SET_ADD, web) == 0);
+    std::string passed = "06000000 0a000001 00500000 00000000 ";
+    for (int i = 0; i < 88; ++i) passed += "aa";
+    BOOST_TEST(to_hex(get(IP_VS_SO_GET_SERVICE, 104, passed).bytes) == to_hex(hex(R"(
+        06 00 00 00 0a 00 00 01 00 50 00 00 00 00 00 00
+        72 72 00 aa aa aa aa aa aa aa aa aa aa aa aa aa  // "rr"
+        02 00 00 00 00 00 00 00 ff ff ff ff              // flags, timeout, netmask
+        00 00 00 00                                      // destinations
+        00 00 00 00 00 00 00 00 00 00 00 00 aa aa aa aa  // connections, packets
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  // bytes
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 aa aa aa aa  // rates
+    )")));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

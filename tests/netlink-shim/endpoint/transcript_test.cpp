@@ -3,7 +3,10 @@
 // services, which is the kernel's hash order, and where a dump is cut into datagrams, which
 // depends on the reader's buffer.
 
-#include <boost/test/unit_test.hpp>
+#include "compat/netlink/message.hpp"
+#include "netlink-shim/endpoint/genl_dispatcher.hpp"
+#include "tests/support/fake_control.hpp"
+#include "tests/support/hex.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -12,10 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "compat/netlink/message.hpp"
-#include "netlink-shim/endpoint/genl_dispatcher.hpp"
-#include "tests/support/fake_control.hpp"
-#include "tests/support/hex.hpp"
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -59,9 +59,7 @@ Transcript read_transcript(const std::filesystem::path& path) {
     return transcript;
 }
 
-std::vector<Datagram> answer(
-    shim::GenlDispatcher& dispatcher, const Exchange& exchange
-) {
+std::vector<Datagram> answer(shim::GenlDispatcher& dispatcher, const Exchange& exchange) {
     std::vector<Datagram> result;
     netlink::Bytes rest{exchange.sent};
     while (const auto message = netlink::take_message(rest)) {
