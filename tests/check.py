@@ -142,20 +142,29 @@ def meson_tests(directory, name, arguments=(), timeout=900, environment=None):
     return report(name, outcome, started, log)
 
 
-def configured_build(directory, options, name, environment=None):
-    """Configures and builds a directory of its own; None when that worked, else the failure."""
+def configured_build(directory, options, name, environment=None, only=""):
+    """Configures a directory of its own and builds it (only the executables whose name begins so);
+    None when that worked, else the failure."""
     started = time.monotonic()
     shutil.rmtree(directory / "meson-logs", ignore_errors=True)
     setup = ["meson", "setup", *options, str(directory), str(ROOT)]
     if (directory / "build.ninja").exists():
         setup.insert(2, "--reconfigure")
-    for what, command in (
-        ("setup", setup),
-        ("build", ["ninja", "-C", str(directory), "--quiet"]),
-    ):
-        status, log = run_logged(f"{name}-{what}", command, 1500, environment)
-        if status != 0:
-            return report(f"{name}-{what}", FAILURE, started, log)
+    status, log = run_logged(f"{name}-setup", setup, 300, environment)
+    if status != 0:
+        return report(f"{name}-setup", FAILURE, started, log)
+    targets = [
+        target["name"]
+        for target in json.loads((directory / "meson-info" / "intro-targets.json").read_text())
+        if only and target["type"] == "executable" and target["name"].startswith(only)
+    ]
+    paths = [f"tests/fuzz/{target}" if only == "fuzz-" else f"tests/{target}" for target in targets]
+    status, log = run_logged(
+        f"{name}-build", ["ninja", "-C", str(directory), "--quiet", *paths], 1500, environment
+    )
+    if status != 0 or (only and not targets):
+        return report(f"{name}-build", FAILURE, started, log)
+    print(f"{name}: built ({time.monotonic() - started:.0f} s)", flush=True)
     return None
 
 
@@ -218,6 +227,7 @@ def thread_sanitizer():
         ["--buildtype=debugoptimized", "-Db_lundef=false", "-Dbenchmarks=false",
          "-Db_sanitize=thread"],
         "tsan",
+        only="test-forwarding",
     )
     if failure:
         return failure
@@ -237,30 +247,28 @@ def fuzz_stage():
     directory = ROOT / "build-fuzz"
     failure = configured_build(
         directory,
-        ["--buildtype=debugoptimized", "-Dfuzzers=true", "-Dtests=true", "-Dbenchmarks=false",
-         "-Db_lundef=false"],
+        ["--buildtype=debugoptimized", "-Dfuzzers=true", "-Dbenchmarks=false",
+         "-Db_lundef=false", "-Db_sanitize=address,undefined"],
         "fuzz",
         {"CC": "clang-19", "CXX": "clang++-19"},
+        only="fuzz-",
     )
     if failure:
         return failure
     targets = sorted(
         path
-        for path in (directory / "tests" / "fuzz").glob("fuzz_*")
+        for path in (directory / "tests" / "fuzz").glob("fuzz-*")
         if path.is_file() and os.access(path, os.X_OK)
     )
-    if not targets:
-        print("fuzz: the build made no fuzz_* targets")
-        return FAILURE
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return sum(pool.map(fuzz_one, targets), Outcome())
 
 
 def fuzz_one(target):
     # New inputs go to the build directory; the recorded corpus in the tree is only read.
-    grown = target.parent / f"{target.name}.corpus"
+    grown = target.parent / f"{target.name}-corpus"
     grown.mkdir(exist_ok=True)
-    recorded = ROOT / "tests" / "fuzz" / "corpus" / target.name.removeprefix("fuzz_")
+    recorded = ROOT / "tests" / "corpus" / target.name.removeprefix("fuzz-")
     corpora = [str(grown)] + ([str(recorded)] if recorded.is_dir() else [])
     return step(
         target.name,

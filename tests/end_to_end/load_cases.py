@@ -12,7 +12,7 @@ def wrk(bench, seconds, *options):
     """Completed requests; every failed one is a failure of the case."""
     text = bench.lab.client.run(
         "wrk", "-t", 1, "-d", f"{seconds}s", "--timeout", "5s", *options,
-        f"http://{bench.virtual()}/", timeout=seconds + 60 * PATIENCE,
+        f"http://{bench.virtual()}/", timeout=seconds + 60,
     )
     errors = re.search(r"Socket errors: (.*)", text)
     expect(not errors, f"wrk: {errors.group(0) if errors else ''}")

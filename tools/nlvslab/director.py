@@ -122,7 +122,9 @@ class Director:
             pid = self.lab.start(
                 self.name,
                 "nlvsd",
-                self.namespace.command(self.lab.build / "bin" / "nlvsd", config),
+                self.namespace.command(
+                    self.lab.build / "bin" / "nlvsd", "--foreground", "--config", config
+                ),
                 {"NOTIFY_SOCKET": str(notify)},
             )
 

@@ -1,7 +1,6 @@
 """What demo and tests measure with: counted traffic, ipvsadm's figures, exact packet counts."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,12 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .system import LabError, wait_until
+from .system import PATIENCE, LabError, wait_until
 
 TRAFFIC = Path(__file__).resolve().parent / "traffic.py"
-
-# Multiplies every time limit; for slow machines (an emulated one needs 10).
-PATIENCE = float(os.environ.get("NLVS_PATIENCE", "1"))
 
 
 @dataclass
@@ -49,7 +45,7 @@ def traffic(lab, kind, address, port, count, **options):
     """Runs count requests on the client and returns what became of them."""
     options.setdefault("timeout", 2.0 * PATIENCE)
     text = lab.client.run(
-        *_words(kind, address, port, count, options), timeout=(20 + count * 0.5) * PATIENCE
+        *_words(kind, address, port, count, options), timeout=20 + count * 0.5
     )
     return Traffic(**json.loads(text))
 
@@ -170,7 +166,7 @@ class PacketCounter:
 
 
 def within(seconds, condition, what):
-    """Seconds until condition() held; LabError after the limit times PATIENCE."""
+    """Seconds until condition() held; LabError after the time limit."""
     started = time.monotonic()
-    wait_until(condition, seconds * PATIENCE, what, interval=0.05)
+    wait_until(condition, seconds, what, interval=0.05)
     return time.monotonic() - started

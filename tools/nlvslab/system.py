@@ -10,6 +10,9 @@ from pathlib import Path
 
 NETNS = Path("/run/netns")
 
+# Multiplies every time limit; for slow machines (an emulated one needs 10).
+PATIENCE = float(os.environ.get("NLVS_PATIENCE", "1"))
+
 
 class LabError(Exception):
     """A step of the lab failed; the text is one sentence for the person at the terminal."""
@@ -25,13 +28,13 @@ def run(*command, timeout=30, check=True, environment=None, **options):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
+            timeout=timeout * PATIENCE,
             env={**os.environ, **(environment or {})},
             check=False,
             **options,
         )
     except subprocess.TimeoutExpired:
-        raise LabError(f"'{' '.join(words)}' did not end within {timeout} s") from None
+        raise LabError(f"'{' '.join(words)}' did not end within {timeout * PATIENCE:.0f} s") from None
     except FileNotFoundError:
         raise LabError(f"'{words[0]}' is not installed (tools/install-packages)") from None
     if check and done.returncode != 0:
@@ -44,14 +47,14 @@ def run(*command, timeout=30, check=True, environment=None, **options):
 
 
 def wait_until(condition, timeout, what, interval=0.02):
-    """Polls until condition() is true and returns its value."""
-    deadline = time.monotonic() + timeout
+    """Polls until condition() is true and returns its value; LabError after the time limit."""
+    deadline = time.monotonic() + timeout * PATIENCE
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise LabError(f"{what}: not within {timeout} s")
+            raise LabError(f"{what}: not within {timeout * PATIENCE:.0f} s")
         time.sleep(interval)
 
 
@@ -101,7 +104,7 @@ class Namespace:
             input="\n".join(lines) + "\n",
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=30 * PATIENCE,
             check=False,
         )
         if done.returncode != 0:
