@@ -18,9 +18,7 @@ constexpr char first_line[] = "nlvs 1";
 /// Appends to a fixed buffer; once something does not fit, nothing more is written.
 class Text {
 public:
-    Text(char* buffer, std::size_t capacity) noexcept
-        : buffer_(buffer),
-          capacity_(capacity) {}
+    Text(char* buffer, std::size_t capacity) noexcept : buffer_(buffer), capacity_(capacity) {}
 
     Text& add(const char* text) noexcept {
         const std::size_t size = strlen(text);
@@ -67,8 +65,7 @@ bool parse_number(const char* text, std::size_t size, std::uint32_t& result) noe
 /// The value of a line "key value", or nullptr if it has another key.
 const char* value_of(const char* line, std::size_t size, const char* key) noexcept {
     const std::size_t length = strlen(key);
-    if (size <= length + 1 || memcmp(line, key, length) != 0 || line[length] != ' ')
-        return nullptr;
+    if (size <= length + 1 || memcmp(line, key, length) != 0 || line[length] != ' ') return nullptr;
     return line + length + 1;
 }
 

@@ -13,12 +13,12 @@
 // however the daemon ends, it cannot be inherited by a process that got the daemon's pid or
 // inode number, and it is visible across pid namespaces.
 
-#include <sys/types.h>
+#include "netlink-shim/core/protocol.hpp"
 
 #include <cstddef>
 #include <cstdint>
 
-#include "netlink-shim/core/protocol.hpp"
+#include <sys/types.h>
 
 namespace nlvs::shim {
 

@@ -108,14 +108,12 @@ bool is_ours(const char* remainder) noexcept {
 }  // namespace
 
 ScatteredBytes::ScatteredBytes(const iovec* parts, std::size_t count) noexcept
-    : parts_(parts),
-      count_(count) {
+    : parts_(parts), count_(count) {
     for (std::size_t i = 0; i < count; ++i) size_ += parts[i].iov_len;
 }
 
-std::size_t ScatteredBytes::copy(
-    std::size_t offset, void* destination, std::size_t length
-) const noexcept {
+std::size_t ScatteredBytes::copy(std::size_t offset, void* destination, std::size_t length)
+    const noexcept {
     std::size_t copied = 0;
     for (std::size_t i = 0; i < count_ && copied < length; ++i) {
         if (offset >= parts_[i].iov_len) {

@@ -3,12 +3,12 @@
 // The decisions of every front end: pure, total, no allocation, no I/O, usable in a signal
 // handler and in a foreign process.
 
-#include <sys/uio.h>
+#include "netlink-shim/core/protocol.hpp"
 
 #include <cstddef>
 #include <cstdint>
 
-#include "netlink-shim/core/protocol.hpp"
+#include <sys/uio.h>
 
 namespace nlvs::shim {
 
@@ -25,9 +25,8 @@ public:
 
     /// Writes parts that cover [offset, offset + length) to `parts`, which has room for
     /// `capacity`; returns how many, 0 if they do not fit.
-    std::size_t slice(
-        std::size_t offset, std::size_t length, iovec* parts, std::size_t capacity
-    ) const noexcept;
+    std::size_t slice(std::size_t offset, std::size_t length, iovec* parts, std::size_t capacity)
+        const noexcept;
 
 private:
     const iovec* parts_;

@@ -1,16 +1,16 @@
 #include "netlink-shim/endpoint/kernel_families.hpp"
 
-#include <linux/genetlink.h>
-#include <linux/netlink.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "netlink-shim/core/protocol.hpp"
 
 #include <array>
 #include <cstring>
 #include <string_view>
 
-#include "netlink-shim/core/protocol.hpp"
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace nlvs::shim {
 
@@ -20,11 +20,13 @@ namespace {
 class KernelSocket {
 public:
     KernelSocket()
-        : descriptor_(static_cast<int>(
-              syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_GENERIC)
-          )) {}
+        : descriptor_(static_cast<int>(syscall(
+              SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_GENERIC
+          ))) {}
+
     KernelSocket(const KernelSocket&) = delete;
     KernelSocket& operator=(const KernelSocket&) = delete;
+
     ~KernelSocket() {
         if (descriptor_ >= 0) syscall(SYS_close, descriptor_);
     }
@@ -34,6 +36,7 @@ public:
             nlmsghdr header;
             genlmsghdr command;
         } request = {};
+
         request.header.nlmsg_len = sizeof(request);
         request.header.nlmsg_type = GENL_ID_CTRL;
         request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -49,8 +52,9 @@ public:
     /// nothing but the end is missed.
     Datagram receive() const {
         Datagram datagram(1 << 15);
-        const long size =
-            syscall(SYS_recvfrom, descriptor_, datagram.data(), datagram.size(), 0, nullptr, nullptr);
+        const long size = syscall(
+            SYS_recvfrom, descriptor_, datagram.data(), datagram.size(), 0, nullptr, nullptr
+        );
         datagram.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
         return datagram;
     }
@@ -77,7 +81,9 @@ bool is_ipvs_entry(std::span<const std::byte> message) {
 
 /// Moves what of `datagram` is for the client to `result`; false when DONE or an error came.
 bool take_entries(
-    std::span<const std::byte> datagram, std::uint32_t sequence, std::uint32_t port,
+    std::span<const std::byte> datagram,
+    std::uint32_t sequence,
+    std::uint32_t port,
     Datagram& result
 ) {
     while (datagram.size() >= sizeof(nlmsghdr)) {
@@ -91,7 +97,9 @@ bool take_entries(
             header.nlmsg_seq = sequence;
             header.nlmsg_pid = port;
             const std::size_t at = result.size();
-            result.insert(result.end(), datagram.begin(), datagram.begin() + static_cast<std::ptrdiff_t>(step));
+            result.insert(
+                result.end(), datagram.begin(), datagram.begin() + static_cast<std::ptrdiff_t>(step)
+            );
             std::memcpy(result.data() + at, &header, sizeof(header));
         }
         datagram = datagram.subspan(step);

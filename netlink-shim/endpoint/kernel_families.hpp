@@ -1,8 +1,8 @@
 #pragma once
 
-#include <vector>
-
 #include "netlink-shim/endpoint/message_handler.hpp"
+
+#include <vector>
 
 namespace nlvs::shim {
 

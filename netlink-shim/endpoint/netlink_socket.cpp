@@ -1,19 +1,18 @@
 #include "netlink-shim/endpoint/netlink_socket.hpp"
 
-#include <linux/genetlink.h>
-#include <linux/netlink.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <boost/system/system_error.hpp>
+#include "netlink-shim/core/protocol.hpp"
+#include "netlink-shim/endpoint/kernel_families.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
-#include "netlink-shim/core/protocol.hpp"
-#include "netlink-shim/endpoint/kernel_families.hpp"
+#include <boost/system/system_error.hpp>
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace nlvs::shim {
 
@@ -76,9 +75,13 @@ NetlinkSocket::NetlinkSocket(
       port_(bind_socket(socket_.native_handle())),
       buffer_(max_datagram) {}
 
-NetlinkSocket::~NetlinkSocket() { stop(); }
+NetlinkSocket::~NetlinkSocket() {
+    stop();
+}
 
-void NetlinkSocket::start() { wait(); }
+void NetlinkSocket::start() {
+    wait();
+}
 
 void NetlinkSocket::stop() {
     boost::system::error_code ignored;
@@ -184,11 +187,10 @@ void NetlinkSocket::advance(std::uint32_t client) {
             break;
         case Session::Progress::blocked:
             ++counters_.waits;
-            conversation.pause =
-                sent_any ? std::chrono::microseconds(first_pause)
-                         : std::clamp<std::chrono::microseconds>(
-                               conversation.pause * 2, first_pause, longest_pause
-                           );
+            conversation.pause = sent_any ? std::chrono::microseconds(first_pause)
+                                          : std::clamp<std::chrono::microseconds>(
+                                                conversation.pause * 2, first_pause, longest_pause
+                                            );
             break;
     }
     schedule(client, found->second);

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include "netlink-shim/endpoint/message_handler.hpp"
+#include "netlink-shim/endpoint/session.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -11,8 +10,9 @@
 #include <span>
 #include <vector>
 
-#include "netlink-shim/endpoint/message_handler.hpp"
-#include "netlink-shim/endpoint/session.hpp"
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 namespace nlvs::shim {
 
@@ -50,8 +50,7 @@ public:
 
 private:
     struct Conversation {
-        explicit Conversation(boost::asio::io_context& context)
-            : timer(context) {}
+        explicit Conversation(boost::asio::io_context& context) : timer(context) {}
 
         Session session;
         boost::asio::steady_timer timer;

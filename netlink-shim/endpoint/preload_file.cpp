@@ -1,15 +1,15 @@
 #include "netlink-shim/endpoint/preload_file.hpp"
 
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace nlvs::shim {
 
@@ -38,8 +38,7 @@ std::vector<Entry> entries_of(std::string_view text) {
             if (at == std::string_view::npos) break;
             continue;
         }
-        const std::size_t end =
-            std::min(text.find_first_of(" \t\n:#", at), text.size());
+        const std::size_t end = std::min(text.find_first_of(" \t\n:#", at), text.size());
         entries.push_back({at, text.substr(at, end - at)});
         at = end;
     }
@@ -76,8 +75,7 @@ bool write_like(int file, const std::filesystem::path& old, std::string_view tex
     struct stat status;
     if (::stat(old.c_str(), &status) != 0) {
         if (::fchmod(file, 0644) != 0) return false;
-    } else if (::fchown(file, status.st_uid, status.st_gid) != 0 ||
-               ::fchmod(file, status.st_mode & 07777) != 0) {
+    } else if (::fchown(file, status.st_uid, status.st_gid) != 0 || ::fchmod(file, status.st_mode & 07777) != 0) {
         return false;
     }
     return write_all(file, text) && ::fsync(file) == 0;
@@ -125,12 +123,9 @@ std::expected<void, std::string> check_library(const std::filesystem::path& libr
 
 }  // namespace
 
-PreloadFile::PreloadFile(std::filesystem::path path)
-    : path_(std::move(path)) {}
+PreloadFile::PreloadFile(std::filesystem::path path) : path_(std::move(path)) {}
 
-std::expected<bool, std::string> PreloadFile::contains(
-    const std::filesystem::path& library
-) const {
+std::expected<bool, std::string> PreloadFile::contains(const std::filesystem::path& library) const {
     const auto text = read_text(path_);
     if (!text) return Error(text.error());
     for (const Entry& entry : entries_of(*text)) {
@@ -166,7 +161,9 @@ std::expected<PreloadFile::Change, std::string> PreloadFile::remove(
         const std::size_t end = entry->position + entry->name.size();
         const bool own_line = (entry->position == 0 || before[entry->position - 1] == '\n') &&
                               (end == before.size() || before[end] == '\n');
-        text->erase(entry->position, entry->name.size() + (own_line && end < before.size() ? 1 : 0));
+        text->erase(
+            entry->position, entry->name.size() + (own_line && end < before.size() ? 1 : 0)
+        );
     }
     if (*text == before) return Change::not_needed;
     if (const auto replaced = replace(path_, *text); !replaced) return Error(replaced.error());

@@ -1,15 +1,15 @@
 #include "netlink-shim/endpoint/runtime_file.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "netlink-shim/core/registration.hpp"
 
 #include <array>
 #include <cerrno>
 #include <system_error>
 #include <utility>
 
-#include "netlink-shim/core/registration.hpp"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace nlvs::shim {
 
@@ -68,8 +68,7 @@ LockedFile::LockedFile(const std::filesystem::path& path)
 }
 
 LockedFile::LockedFile(LockedFile&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)),
-      locked_(other.locked_) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)), locked_(other.locked_) {}
 
 LockedFile::~LockedFile() {
     if (descriptor_ >= 0) close(descriptor_);
@@ -81,9 +80,7 @@ void LockedFile::write(const std::string& text) {
         fail(errno, "cannot write the registration");
 }
 
-RuntimeDirectory::RuntimeDirectory()
-    : path_(make_runtime_directory()),
-      lock_(path_ / "lock") {
+RuntimeDirectory::RuntimeDirectory() : path_(make_runtime_directory()), lock_(path_ / "lock") {
     if (!lock_.locked()) fail(EBUSY, "another daemon serves this network namespace");
 }
 

@@ -22,6 +22,7 @@ public:
     ~LockedFile();
 
     bool locked() const noexcept { return locked_; }
+
     void write(const std::string& text);
 
 private:

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "netlink-shim/endpoint/message_handler.hpp"
+
 #include <deque>
 #include <functional>
 #include <memory>
 #include <span>
-
-#include "netlink-shim/endpoint/message_handler.hpp"
 
 namespace nlvs::shim {
 

@@ -1,12 +1,12 @@
 #include "netlink-shim/endpoint/sockopt_server.hpp"
 
-#include <linux/netlink.h>
+#include "netlink-shim/core/protocol.hpp"
 
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
-#include "netlink-shim/core/protocol.hpp"
+#include <linux/netlink.h>
 
 namespace nlvs::shim {
 
@@ -17,7 +17,9 @@ constexpr std::size_t chunk_size = 16384;
 constexpr std::size_t reply_size = NLMSG_HDRLEN + sizeof(SockoptReplyHeader);
 
 Datagram make_reply(
-    const nlmsghdr& request, std::uint32_t port, const SockoptReplyHeader& result,
+    const nlmsghdr& request,
+    std::uint32_t port,
+    const SockoptReplyHeader& result,
     std::span<const std::byte> bytes
 ) {
     Datagram datagram(reply_size + bytes.size());
@@ -36,9 +38,7 @@ Datagram make_reply(
 class SockoptDump final : public Dump {
 public:
     SockoptDump(const nlmsghdr& request, std::uint32_t port, std::vector<std::byte> bytes)
-        : request_(request),
-          port_(port),
-          bytes_(std::move(bytes)) {}
+        : request_(request), port_(port), bytes_(std::move(bytes)) {}
 
     /// All chunks but the last, which done() makes.
     Datagram next(std::size_t) override {
@@ -51,8 +51,7 @@ public:
 private:
     Datagram chunk(std::size_t size) {
         const SockoptReplyHeader result = {
-            0, static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(offset_)
-        };
+            0, static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(offset_)};
         const auto bytes = std::span<const std::byte>(bytes_).subspan(offset_, size);
         offset_ += size;
         return make_reply(request_, port_, result, bytes);
@@ -66,8 +65,7 @@ private:
 
 }  // namespace
 
-SockoptServer::SockoptServer(SockoptFunction function)
-    : function_(std::move(function)) {}
+SockoptServer::SockoptServer(SockoptFunction function) : function_(std::move(function)) {}
 
 Answer SockoptServer::handle(std::span<const std::byte> message, const Client& client) {
     nlmsghdr header;

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "netlink-shim/endpoint/message_handler.hpp"
+
 #include <functional>
 #include <optional>
 #include <vector>
-
-#include "netlink-shim/endpoint/message_handler.hpp"
 
 namespace nlvs::shim {
 

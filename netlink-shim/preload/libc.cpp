@@ -1,11 +1,11 @@
 #include "netlink-shim/preload/libc.hpp"
 
+#include "netlink-shim/preload/netlink_redirect.hpp"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "netlink-shim/preload/netlink_redirect.hpp"
 
 namespace nlvs::shim {
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "netlink-shim/preload/symbols.hpp"
+
 #include <atomic>
 #include <cstddef>
 #include <type_traits>
-
-#include "netlink-shim/preload/symbols.hpp"
 
 namespace nlvs::shim {
 

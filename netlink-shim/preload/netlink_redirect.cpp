@@ -1,5 +1,11 @@
 #include "netlink-shim/preload/netlink_redirect.hpp"
 
+#include "netlink-shim/core/registration.hpp"
+#include "netlink-shim/core/rules.hpp"
+#include "netlink-shim/preload/libc.hpp"
+
+#include <atomic>
+
 #include <errno.h>
 #include <limits.h>
 #include <linux/netlink.h>
@@ -8,12 +14,6 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#include <atomic>
-
-#include "netlink-shim/core/registration.hpp"
-#include "netlink-shim/core/rules.hpp"
-#include "netlink-shim/preload/libc.hpp"
 
 namespace nlvs::shim {
 
@@ -32,9 +32,10 @@ constinit std::atomic<std::uint32_t> last_daemon_port = 0;
 /// A pass-through or an undecided call leaves errno as it was.
 class KeepErrno {
 public:
-    KeepErrno() noexcept
-        : saved_(errno) {}
+    KeepErrno() noexcept : saved_(errno) {}
+
     ~KeepErrno() noexcept { errno = saved_; }
+
     KeepErrno(const KeepErrno&) = delete;
     KeepErrno& operator=(const KeepErrno&) = delete;
 
@@ -58,8 +59,8 @@ bool is_generic_netlink(int socket) noexcept {
 bool peer_is_kernel(int socket) noexcept {
     sockaddr_nl peer = {};
     socklen_t size = sizeof(peer);
-    return syscall(SYS_getpeername, socket, &peer, &size) == 0 &&
-           peer.nl_family == AF_NETLINK && peer.nl_pid == 0 && peer.nl_groups == 0;
+    return syscall(SYS_getpeername, socket, &peer, &size) == 0 && peer.nl_family == AF_NETLINK &&
+           peer.nl_pid == 0 && peer.nl_groups == 0;
 }
 
 bool goes_to_kernel(int socket, const msghdr& message) noexcept {
@@ -122,7 +123,10 @@ ssize_t send_to_daemon(
 /// The kernel handles the messages of a datagram one after the other, so runs for different
 /// recipients may travel apart.
 ssize_t send_runs(
-    int socket, const msghdr& message, int flags, const ScatteredBytes& bytes,
+    int socket,
+    const msghdr& message,
+    int flags,
+    const ScatteredBytes& bytes,
     const Registration& daemon
 ) noexcept {
     std::size_t offset = 0;
@@ -193,17 +197,16 @@ std::uint32_t port_of(int socket) noexcept {
 
 /// True once the daemon has sent `client` all that it can be given now.
 bool flush_answers(std::uint32_t daemon, std::uint32_t client) noexcept {
-    const auto socket = static_cast<int>(
-        syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC)
-    );
+    const auto socket =
+        static_cast<int>(syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
     if (socket < 0) return false;
-    syscall(
-        SYS_setsockopt, socket, SOL_SOCKET, SO_RCVTIMEO, &longest_wait, sizeof(longest_wait)
-    );
+    syscall(SYS_setsockopt, socket, SOL_SOCKET, SO_RCVTIMEO, &longest_wait, sizeof(longest_wait));
+
     struct {
         nlmsghdr header;
         std::uint32_t client;
     } request = {{sizeof(request), flush_message_type, NLM_F_REQUEST, 0, 0}, client};
+
     sockaddr_nl name = {};
     name.nl_family = AF_NETLINK;
     name.nl_pid = daemon;
@@ -230,9 +233,7 @@ void notice_inherited_sockets() noexcept {
     }
 }
 
-bool redirect_send(
-    int socket, const msghdr* unread, int flags, ssize_t& result
-) noexcept {
+bool redirect_send(int socket, const msghdr* unread, int flags, ssize_t& result) noexcept {
     if (unread == nullptr) return false;
     const msghdr& message = *unread;
     if (names_other_family(message) || message.msg_iovlen > IOV_MAX) return false;
@@ -255,8 +256,13 @@ bool redirect_send(
 }
 
 bool redirect_sendto(
-    int socket, const void* bytes, std::size_t size, int flags, const sockaddr* name,
-    socklen_t length, ssize_t& result
+    int socket,
+    const void* bytes,
+    std::size_t size,
+    int flags,
+    const sockaddr* name,
+    socklen_t length,
+    ssize_t& result
 ) noexcept {
     iovec only = {const_cast<void*>(bytes), size};
     msghdr message = {};
@@ -334,8 +340,7 @@ void received(int socket, msghdr& message, std::size_t capacity) noexcept {
     if (message.msg_controllen == 0) return;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
         if (c->cmsg_level != SOL_SOCKET) continue;
-        if (c->cmsg_type == SCM_RIGHTS)
-            generic_netlink_seen.store(true, std::memory_order_relaxed);
+        if (c->cmsg_type == SCM_RIGHTS) generic_netlink_seen.store(true, std::memory_order_relaxed);
         // Linux: af_netlink.c netlink_recvmsg — what the kernel sends has no credentials.
         if (from_daemon && c->cmsg_type == SCM_CREDENTIALS &&
             c->cmsg_len >= CMSG_LEN(sizeof(ucred)))

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <sys/socket.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+
+#include <sys/socket.h>
 
 namespace nlvs::shim {
 
@@ -23,15 +23,18 @@ void notice_inherited_sockets() noexcept;
 
 /// True if the message was ours and has been dealt with: `result` (and errno) is what the caller
 /// gets. False: nothing happened, errno is untouched, the call is to be passed on.
-bool redirect_send(
-    int socket, const msghdr* message, int flags, ssize_t& result
-) noexcept;
+bool redirect_send(int socket, const msghdr* message, int flags, ssize_t& result) noexcept;
 bool redirect_send(
     int socket, const void* bytes, std::size_t size, int flags, ssize_t& result
 ) noexcept;
 bool redirect_sendto(
-    int socket, const void* bytes, std::size_t size, int flags, const sockaddr* name,
-    socklen_t length, ssize_t& result
+    int socket,
+    const void* bytes,
+    std::size_t size,
+    int flags,
+    const sockaddr* name,
+    socklen_t length,
+    ssize_t& result
 ) noexcept;
 bool redirect_writev(int socket, const iovec* parts, int count, ssize_t& result) noexcept;
 bool redirect_sendmmsg(

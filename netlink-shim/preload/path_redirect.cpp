@@ -1,11 +1,11 @@
 #include "netlink-shim/preload/path_redirect.hpp"
 
+#include "netlink-shim/core/registration.hpp"
+#include "netlink-shim/core/rules.hpp"
+
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "netlink-shim/core/registration.hpp"
-#include "netlink-shim/core/rules.hpp"
 
 namespace nlvs::shim {
 
@@ -25,10 +25,16 @@ bool DaemonPath::find(const char* path) noexcept {
     return true;
 }
 
-void discard(int descriptor) noexcept { syscall(SYS_close, descriptor); }
+void discard(int descriptor) noexcept {
+    syscall(SYS_close, descriptor);
+}
 
-void discard(FILE* stream) noexcept { fclose(stream); }
+void discard(FILE* stream) noexcept {
+    fclose(stream);
+}
 
-void discard(DIR* directory) noexcept { closedir(directory); }
+void discard(DIR* directory) noexcept {
+    closedir(directory);
+}
 
 }  // namespace nlvs::shim

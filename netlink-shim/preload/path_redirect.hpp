@@ -1,10 +1,10 @@
 #pragma once
 
+#include <cstddef>
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-
-#include <cstddef>
 
 namespace nlvs::shim {
 
@@ -26,8 +26,13 @@ void discard(int descriptor) noexcept;
 void discard(FILE* stream) noexcept;
 void discard(DIR* directory) noexcept;
 
-inline bool has_failed(int result) noexcept { return result < 0; }
-inline bool has_failed(const void* result) noexcept { return result == nullptr; }
+inline bool has_failed(int result) noexcept {
+    return result < 0;
+}
+
+inline bool has_failed(const void* result) noexcept {
+    return result == nullptr;
+}
 
 /// False for most paths that are not below /proc, for the price of two bytes.
 inline bool may_be_proc(const char* path) noexcept {

@@ -1,13 +1,13 @@
 #include "netlink-shim/preload/sockopt_redirect.hpp"
 
+#include "netlink-shim/core/registration.hpp"
+#include "netlink-shim/core/rules.hpp"
+
 #include <errno.h>
 #include <linux/netlink.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#include "netlink-shim/core/registration.hpp"
-#include "netlink-shim/core/rules.hpp"
 
 namespace nlvs::shim {
 
@@ -41,9 +41,8 @@ bool is_internet_socket(int socket) noexcept {
 }
 
 int open_socket() noexcept {
-    const auto opened = static_cast<int>(
-        syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC)
-    );
+    const auto opened =
+        static_cast<int>(syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
     // Wakes up the wait for an answer to look whether the daemon still lives.
     const timeval second = {1, 0};
     if (opened >= 0)
@@ -99,8 +98,7 @@ long receive_result(const Exchange& exchange, void* value, std::size_t capacity)
         Reply reply = {};
         sockaddr_nl sender = {};
         iovec parts[] = {
-            {&reply, sizeof(reply)}, {static_cast<char*>(value) + received, capacity - received}
-        };
+            {&reply, sizeof(reply)}, {static_cast<char*>(value) + received, capacity - received}};
         msghdr message = {};
         message.msg_name = &sender;
         message.msg_iov = parts;

@@ -1,14 +1,14 @@
 // The interposed calls that take a path. No decision lives here: core/rules and path_redirect.
 
+#include "netlink-shim/preload/libc.hpp"
+#include "netlink-shim/preload/path_redirect.hpp"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "netlink-shim/preload/libc.hpp"
-#include "netlink-shim/preload/path_redirect.hpp"
 
 using namespace nlvs::shim;
 
@@ -124,17 +124,15 @@ int lstat64(const char* path, struct stat64* status) noexcept {
 
 int fstatat(int directory, const char* path, struct stat* status, int flags) noexcept {
     return on_path<Kind::ask>(path, [=](const char* p) {
-        return next<"fstatat", int(int, const char*, struct stat*, int)>()(
-            directory, p, status, flags
-        );
+        return next<"fstatat", int(int, const char*, struct stat*, int)>(
+        )(directory, p, status, flags);
     });
 }
 
 int fstatat64(int directory, const char* path, struct stat64* status, int flags) noexcept {
     return on_path<Kind::ask>(path, [=](const char* p) {
-        return next<"fstatat64", int(int, const char*, struct stat64*, int)>()(
-            directory, p, status, flags
-        );
+        return next<"fstatat64", int(int, const char*, struct stat64*, int)>(
+        )(directory, p, status, flags);
     });
 }
 
@@ -166,9 +164,8 @@ int __fxstatat(
     int version, int directory, const char* path, struct stat* status, int flags
 ) noexcept {
     return on_path<Kind::ask>(path, [=](const char* p) {
-        return next<"__fxstatat", int(int, int, const char*, struct stat*, int)>()(
-            version, directory, p, status, flags
-        );
+        return next<"__fxstatat", int(int, int, const char*, struct stat*, int)>(
+        )(version, directory, p, status, flags);
     });
 }
 
@@ -176,9 +173,8 @@ int __fxstatat64(
     int version, int directory, const char* path, struct stat64* status, int flags
 ) noexcept {
     return on_path<Kind::ask>(path, [=](const char* p) {
-        return next<"__fxstatat64", int(int, int, const char*, struct stat64*, int)>()(
-            version, directory, p, status, flags
-        );
+        return next<"__fxstatat64", int(int, int, const char*, struct stat64*, int)>(
+        )(version, directory, p, status, flags);
     });
 }
 
@@ -186,9 +182,8 @@ int statx(
     int directory, const char* path, int flags, unsigned mask, struct statx* status
 ) noexcept {
     return on_path<Kind::ask>(path, [=](const char* p) {
-        return next<"statx", int(int, const char*, int, unsigned, struct statx*)>()(
-            directory, p, flags, mask, status
-        );
+        return next<"statx", int(int, const char*, int, unsigned, struct statx*)>(
+        )(directory, p, flags, mask, status);
     });
 }
 

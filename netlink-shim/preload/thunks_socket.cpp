@@ -1,12 +1,12 @@
 // The interposed socket calls. No decision lives here: rules in core/, actions in *_redirect.
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
 #include "netlink-shim/preload/libc.hpp"
 #include "netlink-shim/preload/netlink_redirect.hpp"
 #include "netlink-shim/preload/sockopt_redirect.hpp"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 using namespace nlvs::shim;
 
@@ -93,12 +93,9 @@ ssize_t recvmsg(int fd, msghdr* message, int flags) {
     return result;
 }
 
-ssize_t recvfrom(
-    int fd, void* bytes, size_t size, int flags, sockaddr* name, socklen_t* length
-) {
+ssize_t recvfrom(int fd, void* bytes, size_t size, int flags, sockaddr* name, socklen_t* length) {
     const size_t capacity = name_capacity(name, length);
-    const auto call =
-        next<"recvfrom", ssize_t(int, void*, size_t, int, sockaddr*, socklen_t*)>();
+    const auto call = next<"recvfrom", ssize_t(int, void*, size_t, int, sockaddr*, socklen_t*)>();
     const auto result = receive(fd, [=] { return call(fd, bytes, size, flags, name, length); });
     if (result >= 0 && capacity > 0) restore_sender(fd, name, capacity);
     return result;

@@ -3,8 +3,12 @@
 //
 // FILES is a directory that stands for the daemon's file system.
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
+#include "netlink-shim/core/protocol.hpp"
+#include "netlink-shim/endpoint/genl_dispatcher.hpp"
+#include "netlink-shim/endpoint/netlink_socket.hpp"
+#include "netlink-shim/endpoint/runtime_file.hpp"
+#include "netlink-shim/endpoint/sockopt_server.hpp"
+#include "tests/support/fake_control.hpp"
 
 #include <cerrno>
 #include <csignal>
@@ -12,12 +16,8 @@
 #include <exception>
 #include <iostream>
 
-#include "netlink-shim/core/protocol.hpp"
-#include "netlink-shim/endpoint/genl_dispatcher.hpp"
-#include "netlink-shim/endpoint/netlink_socket.hpp"
-#include "netlink-shim/endpoint/runtime_file.hpp"
-#include "netlink-shim/endpoint/sockopt_server.hpp"
-#include "tests/support/fake_control.hpp"
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 
 namespace {
 

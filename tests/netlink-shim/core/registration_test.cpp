@@ -1,9 +1,9 @@
 #include "netlink-shim/core/registration.hpp"
 
-#include <boost/test/unit_test.hpp>
-
 #include <cstring>
 #include <string>
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 

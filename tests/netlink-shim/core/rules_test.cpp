@@ -1,13 +1,12 @@
 #include "netlink-shim/core/rules.hpp"
 
-#include <linux/genetlink.h>
-#include <linux/netlink.h>
-
-#include <boost/test/unit_test.hpp>
-
 #include <cstring>
 #include <string>
 #include <vector>
+
+#include <boost/test/unit_test.hpp>
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
 
 namespace {
 
@@ -47,15 +46,16 @@ Bytes operator+(Bytes left, const Bytes& right) {
     return left;
 }
 
-std::string text(const char* name) { return {name, std::strlen(name) + 1}; }
+std::string text(const char* name) {
+    return {name, std::strlen(name) + 1};
+}
 
 std::string family_id(std::uint16_t id) {
     return {reinterpret_cast<const char*>(&id), sizeof(id)};
 }
 
 struct Parts {
-    explicit Parts(Bytes bytes, std::size_t part_size = SIZE_MAX)
-        : storage(std::move(bytes)) {
+    explicit Parts(Bytes bytes, std::size_t part_size = SIZE_MAX) : storage(std::move(bytes)) {
         for (std::size_t at = 0; at < storage.size(); at += part_size) {
             parts.push_back({storage.data() + at, std::min(part_size, storage.size() - at)});
             if (part_size == SIZE_MAX) break;
@@ -82,6 +82,7 @@ BOOST_AUTO_TEST_SUITE(rules_test)
 BOOST_AUTO_TEST_CASE(only_messages_that_concern_ipvs_go_to_the_daemon) {
     const Bytes other = attribute(CTRL_ATTR_FAMILY_NAME, text("nl80211"));
     const Bytes ours = attribute(CTRL_ATTR_FAMILY_NAME, text("IPVS"));
+
     const struct {
         const char* name;
         Bytes bytes;
@@ -92,9 +93,11 @@ BOOST_AUTO_TEST_CASE(only_messages_that_concern_ipvs_go_to_the_daemon) {
         {"sockopt", message(sockopt_message_type, 0, {}), Recipient::daemon},
         {"another family", message(0x1b, 0, command(get_info)), Recipient::kernel},
         {"resolve IPVS", message(GENL_ID_CTRL, 0, command(get_family, ours)), Recipient::daemon},
-        {"resolve another", message(GENL_ID_CTRL, 0, command(get_family, other)),
+        {"resolve another",
+         message(GENL_ID_CTRL, 0, command(get_family, other)),
          Recipient::kernel},
-        {"second attribute", message(GENL_ID_CTRL, 0, command(get_family, attribute(99, "x") + ours)),
+        {"second attribute",
+         message(GENL_ID_CTRL, 0, command(get_family, attribute(99, "x") + ours)),
          Recipient::daemon},
         {"name without NUL",
          message(GENL_ID_CTRL, 0, command(get_family, attribute(CTRL_ATTR_FAMILY_NAME, "IPVS"))),
@@ -116,20 +119,28 @@ BOOST_AUTO_TEST_CASE(only_messages_that_concern_ipvs_go_to_the_daemon) {
              GENL_ID_CTRL, 0, command(get_family, attribute(CTRL_ATTR_FAMILY_ID, family_id(0x10)))
          ),
          Recipient::kernel},
-        {"all families", message(GENL_ID_CTRL, NLM_F_DUMP, command(get_family)),
+        {"all families",
+         message(GENL_ID_CTRL, NLM_F_DUMP, command(get_family)),
          Recipient::daemon_preferred},
         {"half a dump", message(GENL_ID_CTRL, NLM_F_ROOT, command(get_family)), Recipient::kernel},
-        {"policy of IPVS", message(GENL_ID_CTRL, NLM_F_DUMP, command(CTRL_CMD_GETPOLICY, ours)),
+        {"policy of IPVS",
+         message(GENL_ID_CTRL, NLM_F_DUMP, command(CTRL_CMD_GETPOLICY, ours)),
          Recipient::daemon},
-        {"another controller command", message(GENL_ID_CTRL, 0, command(CTRL_CMD_NEWOPS, ours)),
+        {"another controller command",
+         message(GENL_ID_CTRL, 0, command(CTRL_CMD_NEWOPS, ours)),
          Recipient::kernel},
-        {"keepalived before it resolved", message(0, NLM_F_ACK, command(get_info)),
+        {"keepalived before it resolved",
+         message(0, NLM_F_ACK, command(get_info)),
          Recipient::kernel},
-        {"keepalived after it failed", message(0xfff4, NLM_F_ACK, command(get_info)),
+        {"keepalived after it failed",
+         message(0xfff4, NLM_F_ACK, command(get_info)),
          Recipient::kernel},
     };
+
     for (const auto& row : rows) {
-        BOOST_TEST_CONTEXT(row.name) { BOOST_TEST((recipient(row.bytes) == row.expected)); }
+        BOOST_TEST_CONTEXT(row.name) {
+            BOOST_TEST((recipient(row.bytes) == row.expected));
+        }
     }
 }
 
@@ -150,7 +161,9 @@ BOOST_AUTO_TEST_CASE(hostile_attribute_lengths_end_the_search) {
         Bytes bad = attribute(CTRL_ATTR_FAMILY_NAME, text("IPVS"));
         bad[0] = static_cast<unsigned char>(length);
         bad[1] = static_cast<unsigned char>(length >> 8);
-        BOOST_TEST((recipient(message(GENL_ID_CTRL, 0, command(get_family, bad))) == Recipient::kernel));
+        BOOST_TEST(
+            (recipient(message(GENL_ID_CTRL, 0, command(get_family, bad))) == Recipient::kernel)
+        );
     }
 }
 
@@ -169,6 +182,7 @@ BOOST_AUTO_TEST_CASE(a_mixed_datagram_falls_into_runs) {
     const Bytes other = message(0x1b, 0, command(1));
     const Parts parts(ours + ours + other + ours + Bytes(8), 7);
     const ScatteredBytes bytes = parts.view();
+
     const struct {
         std::size_t length;
         Recipient recipient;
@@ -177,6 +191,7 @@ BOOST_AUTO_TEST_CASE(a_mixed_datagram_falls_into_runs) {
         {other.size(), Recipient::kernel},
         {ours.size() + 8, Recipient::daemon},
     };
+
     std::size_t offset = 0;
     for (const auto& row : expected) {
         const Run run = next_run(bytes, offset);
@@ -185,7 +200,9 @@ BOOST_AUTO_TEST_CASE(a_mixed_datagram_falls_into_runs) {
         std::vector<iovec> slice(64);
         const std::size_t count = bytes.slice(offset, run.length, slice.data(), slice.size());
         Bytes copy(run.length);
-        BOOST_TEST(ScatteredBytes(slice.data(), count).copy(0, copy.data(), copy.size()) == run.length);
+        BOOST_TEST(
+            ScatteredBytes(slice.data(), count).copy(0, copy.data(), copy.size()) == run.length
+        );
         BOOST_TEST(std::memcmp(copy.data(), parts.storage.data() + offset, run.length) == 0);
         offset += run.length;
     }
@@ -239,6 +256,7 @@ BOOST_AUTO_TEST_CASE(paths_of_ipvs_and_no_others) {
         {"/", ""},
         {"", ""},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.path) {
             char remainder[64] = "";

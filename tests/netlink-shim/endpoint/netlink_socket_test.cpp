@@ -1,19 +1,18 @@
 #include "netlink-shim/endpoint/netlink_socket.hpp"
 
-#include <linux/genetlink.h>
-#include <linux/netlink.h>
-#include <sched.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <boost/test/unit_test.hpp>
+#include "netlink-shim/core/protocol.hpp"
 
 #include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "netlink-shim/core/protocol.hpp"
+#include <boost/test/unit_test.hpp>
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace {
 
@@ -33,8 +32,7 @@ Datagram text(const std::string& letters) {
 
 class Countdown final : public Dump {
 public:
-    explicit Countdown(unsigned count)
-        : left_(count) {}
+    explicit Countdown(unsigned count) : left_(count) {}
 
     Datagram next(std::size_t size) override {
         if (left_ == 0) return {};
@@ -82,13 +80,14 @@ std::vector<char> message(std::uint16_t type, const std::string& payload = {}) {
 class Peer {
 public:
     explicit Peer(std::uint32_t daemon)
-        : daemon_(daemon),
-          socket_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC)) {
+        : daemon_(daemon), socket_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC)) {
         const int small = 4096;
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     }
+
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;
+
     ~Peer() { close(); }
 
     void close() {
@@ -142,8 +141,11 @@ BOOST_AUTO_TEST_SUITE(netlink_socket_test, *boost::unit_test::precondition(may_u
 
 BOOST_FIXTURE_TEST_CASE(a_datagram_falls_into_messages_as_in_the_kernel, Fixture) {
     auto bytes = message(ipvs_family_id, "1");
-    for (const auto& more : {message(ipvs_family_id, "22"), message(sockopt_message_type),
-                             message(ipvs_family_id, "333"), std::vector<char>(8)})
+    for (const auto& more :
+         {message(ipvs_family_id, "22"),
+          message(sockopt_message_type),
+          message(ipvs_family_id, "333"),
+          std::vector<char>(8)})
         bytes.insert(bytes.end(), more.begin(), more.end());
     peer.send(bytes);
     run();
@@ -255,8 +257,7 @@ BOOST_FIXTURE_TEST_CASE(a_flush_is_answered_after_what_its_client_can_take, Fixt
     const Peer flusher(socket.port());
     const std::uint32_t unknown_client = 1;
     flusher.send(message(
-        flush_message_type,
-        {reinterpret_cast<const char*>(&unknown_client), sizeof(unknown_client)}
+        flush_message_type, {reinterpret_cast<const char*>(&unknown_client), sizeof(unknown_client)}
     ));
     flusher.send(message(flush_message_type, "x"));
     run();

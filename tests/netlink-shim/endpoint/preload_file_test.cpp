@@ -1,13 +1,12 @@
 #include "netlink-shim/endpoint/preload_file.hpp"
 
-#include <sys/stat.h>
-
-#include <boost/test/unit_test.hpp>
-
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
+
+#include <boost/test/unit_test.hpp>
+#include <sys/stat.h>
 
 namespace {
 
@@ -78,6 +77,7 @@ BOOST_AUTO_TEST_CASE(other_entries_and_comments_stay) {
         {"twice", "@\n/a.so\n@\n", "@\n/a.so\n@\n", "/a.so\n"},
         {"longer name", "@.1\n", "@.1\n@\n", "@.1\n"},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             const auto filled = [](std::string text) {
@@ -101,8 +101,12 @@ BOOST_AUTO_TEST_CASE(a_library_that_would_harm_every_program_is_refused) {
     std::filesystem::copy_file(library, writable);
     std::filesystem::permissions(writable, std::filesystem::perms(0777));
     for (const std::filesystem::path& bad :
-         {std::filesystem::path("libm.so.6"), directory / "missing.so", directory, garbage,
-          writable, std::filesystem::path("/a b.so")}) {
+         {std::filesystem::path("libm.so.6"),
+          directory / "missing.so",
+          directory,
+          garbage,
+          writable,
+          std::filesystem::path("/a b.so")}) {
         BOOST_TEST_CONTEXT(bad) {
             BOOST_TEST(!file.add(bad).has_value());
             BOOST_TEST(!std::filesystem::exists(path));

@@ -1,16 +1,15 @@
 #include "netlink-shim/endpoint/runtime_file.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <boost/test/unit_test.hpp>
+#include "netlink-shim/core/registration.hpp"
 
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <system_error>
 
-#include "netlink-shim/core/registration.hpp"
+#include <boost/test/unit_test.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace {
 
@@ -49,7 +48,9 @@ mode_t mode_of(const std::filesystem::path& path) {
 
 BOOST_FIXTURE_TEST_SUITE(runtime_file_test, Fixture)
 
-BOOST_AUTO_TEST_CASE(without_a_daemon_nothing_is_found) { BOOST_TEST((find() == Lookup::absent)); }
+BOOST_AUTO_TEST_CASE(without_a_daemon_nothing_is_found) {
+    BOOST_TEST((find() == Lookup::absent));
+}
 
 BOOST_AUTO_TEST_CASE(a_daemon_is_found_for_as_long_as_it_is_registered) {
     const RuntimeDirectory runtime;

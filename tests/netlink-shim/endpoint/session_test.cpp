@@ -1,9 +1,9 @@
 #include "netlink-shim/endpoint/session.hpp"
 
-#include <boost/test/unit_test.hpp>
-
 #include <string>
 #include <vector>
+
+#include <boost/test/unit_test.hpp>
 
 namespace {
 
@@ -19,8 +19,7 @@ Datagram datagram(const std::string& text) {
 class CountingDump final : public Dump {
 public:
     explicit CountingDump(unsigned count, unsigned& generated)
-        : count_(count),
-          generated_(generated) {}
+        : count_(count), generated_(generated) {}
 
     Datagram next(std::size_t) override {
         if (generated_ == count_) return {};

@@ -1,14 +1,13 @@
 #include "netlink-shim/endpoint/sockopt_server.hpp"
 
-#include <linux/netlink.h>
-
-#include <boost/test/unit_test.hpp>
+#include "netlink-shim/core/protocol.hpp"
 
 #include <cerrno>
 #include <cstring>
 #include <optional>
 
-#include "netlink-shim/core/protocol.hpp"
+#include <boost/test/unit_test.hpp>
+#include <linux/netlink.h>
 
 namespace {
 
