@@ -66,10 +66,40 @@ void Pipeline::forward(const PacketContext& context) noexcept {
             return v4 ? forward_flow<V4>(context) : forward_flow<V6>(context);
         case PacketKind::icmp_error:
             return v4 ? forward_icmp_error<V4>(context) : forward_icmp_error<V6>(context);
-        case PacketKind::fragment:
+        case PacketKind::fragment: return v4 ? reassemble<V4>(context) : reassemble<V6>(context);
         case PacketKind::other: return transmit_.punt(context);
         case PacketKind::malformed: return transmit_.drop(context.packet, DropReason::malformed);
     }
+}
+
+/// Puts a fragment to the others of its datagram; the whole goes on like any packet. One worker
+/// collects all of a sender's fragments, as only the first of them names the flow.
+/// Linux: ip_vs_core.c ip_vs_gather_frags.
+template <class F>
+void Pipeline::reassemble(const PacketContext& context) noexcept {
+    const auto& key = context.parsed.template flow<F>();
+    const Configuration& configuration = shared_.configuration;
+    const auto& services =
+        F::family == net::Family::inet ? configuration.services_v4 : configuration.services_v6;
+    if (services.load(std::memory_order_relaxed) == 0) return transmit_.punt(context);
+    const WorkerId owner = shared_.steering.owner(key.source, net::Port{});
+    if (owner != worker_.id && !context.taken_over) {
+        return worker_.outgoing.add(
+            owner, context.port, context.packet, shared_.hand_over, worker_.counters
+        );
+    }
+    const auto whole = worker_.reassembly.add(context.packet, context.parsed, context.now.ticks);
+    if (whole.packet == nullptr) return;
+    Parsed parsed = parse(
+        {rte_pktmbuf_mtod(whole.packet, std::byte*), whole.packet->data_len}, whole.packet->pkt_len
+    );
+    parsed.largest_fragment = whole.largest_fragment;
+    if (parsed.kind == PacketKind::fragment) {
+        return transmit_.drop(whole.packet, DropReason::malformed);
+    }
+    const std::uint64_t hash = worker_.connections<F>().hash_of(parsed.template flow<F>());
+    // Whoever collected it, the flow may be another worker's.
+    forward({whole.packet, parsed, context.settings, hash, context.port, false, context.now});
 }
 
 template <class F>
@@ -260,6 +290,7 @@ void Pipeline::run_timers(Time now, std::uint32_t budget) noexcept {
             }
         );
     }
+    if (worker_.reassembly.datagrams() != 0) worker_.reassembly.expire(now.ticks);
     expire<V4>(now, budget);
     expire<V6>(now, budget);
 }

@@ -15,7 +15,7 @@ namespace nlvs::forwarding {
 ///
 ///   run            parse the burst, prefetch buckets, prefetch entries, then each packet:
 ///   forward        by kind: flow → find its connection; ICMP error → the connection it is
-///                  about; anything else → kernel
+///                  about; fragment → reassemble; anything else → kernel
 ///   request/reply  count, advance the state machine, transmit by the connection's own method
 ///   miss           whose flow is it? steer to its owner, open a connection, or punt
 ///
@@ -50,6 +50,8 @@ public:
 private:
     void run_burst(rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now) noexcept;
     void forward(const PacketContext& context) noexcept;
+    template <class F>
+    void reassemble(const PacketContext& context) noexcept;
     template <class F>
     void forward_flow(const PacketContext& context) noexcept;
     template <class F>

@@ -130,7 +130,8 @@ void Worker::sleep(Time now) noexcept {
 std::chrono::microseconds Worker::nap() const noexcept {
     using namespace std::chrono_literals;
     if (!state_.waiting.empty()) return 1ms;
-    const bool timers = state_.connections_v4.size() + state_.connections_v6.size() != 0;
+    const bool timers = state_.connections_v4.size() + state_.connections_v6.size() != 0 ||
+                        state_.reassembly.datagrams() != 0;
     return timers ? std::chrono::microseconds{1'000'000 / ticks_per_second} : 500'000us;
 }
 

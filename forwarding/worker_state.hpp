@@ -14,6 +14,7 @@
 #include "forwarding/mailbox.hpp"
 #include "forwarding/neighbour_queue.hpp"
 #include "forwarding/output.hpp"
+#include "forwarding/packet/reassembly.hpp"
 #include "forwarding/schedulers/scheduler.hpp"
 #include "forwarding/statistics/worker_counters.hpp"
 #include "forwarding/steering.hpp"
@@ -51,6 +52,7 @@ struct WorkerState {
         : id{worker},
           connections_v4{maximum_connections, seed, clock.read().ticks},
           connections_v6{maximum_connections, ~seed, clock.read().ticks},
+          reassembly{seed},
           output{sink, counters},
           random{seed} {}
 
@@ -65,6 +67,7 @@ struct WorkerState {
     SlotArray<SchedulerState> schedulers;  ///< by ServiceId
     IcmpErrorLimiter icmp_errors;
     NeighbourQueue waiting;
+    Reassembly reassembly;
     PuntPolicer policer;
     Mailbox mailbox;
     Output output;

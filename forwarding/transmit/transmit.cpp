@@ -1,5 +1,7 @@
 #include "forwarding/transmit/transmit.hpp"
 
+#include "forwarding/transmit/fragment.hpp"
+
 namespace nlvs::forwarding {
 
 AdjacencyId Transmit::route(
@@ -28,6 +30,18 @@ AdjacencyId Transmit::route(
     }
     send(context.packet, l3_offset, to.family(), *adjacency);
     return neighbour->adjacency;
+}
+
+void Transmit::send_in_pieces(
+    rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, const Adjacency& adjacency
+) noexcept {
+    FragmentTrain train;
+    const bool cut = family == net::Family::inet
+                         ? fragment_ipv4(packet, l3_offset, adjacency.mtu, train)
+                         : fragment_ipv6(packet, l3_offset, adjacency.mtu, ++worker_.outer_id, train);
+    if (!cut) return drop(packet, DropReason::too_big);
+    for (std::size_t i = 0; i < train.size; ++i) send(train.packets[i], 0, family, adjacency);
+    rte_pktmbuf_free(packet);
 }
 
 }  // namespace nlvs::forwarding

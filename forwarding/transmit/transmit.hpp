@@ -53,16 +53,24 @@ public:
     /// A reply of a masqueraded connection, to its client.
     template <class F>
     void reply(const PacketContext& context, Connection<F>& connection) noexcept {
-        masquerade<F, Direction::reply>(context.packet, context.parsed, connection);
-        decrement_ttl<F>(context.l3());
+        const Configuration& configuration = shared_.configuration;
         const std::uint32_t generation =
-            shared_.configuration.routing_generation.load(std::memory_order_acquire);
+            configuration.routing_generation.load(std::memory_order_acquire);
+        const Adjacency* adjacency = nullptr;
         if (connection.reply_generation == static_cast<std::uint16_t>(generation) &&
             !connection.reply_adjacency.is_none()) [[likely]] {
-            const AdjacencySlot& slot = shared_.configuration.adjacencies[connection.reply_adjacency.value];
-            if (const Adjacency* adjacency = slot.node.load(std::memory_order_acquire)) [[likely]] {
-                return send(context.packet, context.parsed.l3_offset, F::family, *adjacency);
-            }
+            adjacency = configuration.adjacencies[connection.reply_adjacency.value].node.load(
+                std::memory_order_acquire
+            );
+        }
+        if (adjacency != nullptr &&
+            check_mtu(context.parsed, adjacency->mtu) == MtuVerdict::too_big) [[unlikely]] {
+            return reject<F>(context, IcmpError::too_big, adjacency->mtu, DropReason::too_big);
+        }
+        masquerade<F, Direction::reply>(context.packet, context.parsed, connection);
+        decrement_ttl<F>(context.l3());
+        if (adjacency != nullptr) [[likely]] {
+            return send(context.packet, context.parsed.l3_offset, F::family, *adjacency);
         }
         connection.reply_adjacency = route(context, context.parsed.l3_offset, connection.client);
         connection.reply_generation = static_cast<std::uint16_t>(generation);
@@ -132,6 +140,9 @@ public:
 
     /// Prepends the layer-2 header and queues the packet; `l3_offset` bytes are cut off before.
     void send(rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, const Adjacency& adjacency) noexcept {
+        if (packet->pkt_len - l3_offset > adjacency.mtu) [[unlikely]] {
+            return send_in_pieces(packet, l3_offset, family, adjacency);
+        }
         const int surplus = static_cast<int>(l3_offset) - static_cast<int>(adjacency.l2_length);
         packet->data_off = static_cast<std::uint16_t>(packet->data_off + surplus);
         packet->data_len = static_cast<std::uint16_t>(packet->data_len - surplus);
@@ -210,6 +221,11 @@ private:
         }
         hold(context, l3_offset, {nullptr, {}, &slot, family, 0});
     }
+
+    /// A packet larger than the link: one that arrived in fragments, or grew by a tunnel header.
+    void send_in_pieces(
+        rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, const Adjacency& adjacency
+    ) noexcept;
 
     /// Routes by `to`; returns the adjacency slot worth remembering, or none.
     AdjacencyId route(const PacketContext& context, std::uint16_t l3_offset, const net::IpAddress& to) noexcept;
