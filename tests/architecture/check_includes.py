@@ -49,7 +49,7 @@ LAYERS = {
         {"compat", "daemon", "forwarding", "kni", "netlink-shim/core", "netlink-shim/endpoint"},
         PLAIN | {"posix", "dpdk", "asio", "libmnl", "fuse", "toml", "fmt"},
     ),
-    "tools": ({"compat", "forwarding", "netlink-shim/core"}, set(LIBRARIES)),
+    "tools": ({"compat", "daemon", "forwarding", "netlink-shim"}, set(LIBRARIES)),
     "tests": (
         {"compat", "daemon", "forwarding", "kni", "netlink-shim", "tests"}, set(LIBRARIES),
     ),
