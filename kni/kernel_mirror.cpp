@@ -1,5 +1,7 @@
 #include "kni/kernel_mirror.hpp"
 
+#include "kni/route_set.hpp"
+
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -11,42 +13,6 @@ namespace {
 
 std::size_t family_index(net::Family family) {
     return family == net::Family::inet ? 0 : 1;
-}
-
-/// Where a route stands among those to the same prefix: the kernel tries larger types of service
-/// and smaller priorities first. Tables are kept together.
-std::tuple<std::uint32_t, int, std::uint32_t> rank(const Route& route) {
-    return {route.table, -int{route.type_of_service}, route.priority};
-}
-
-/// IPv6 routes that the kernel merges into one multipath route when their ranks are equal.
-/// Linux: ip6_route.h rt6_qualify_for_ecmp.
-bool merges(const Route& route) {
-    return route.prefix.family() == net::Family::inet6 && route.next_hop_id == 0 &&
-           route.protocol != RTPROT_RA && !route.hops.empty() &&
-           std::ranges::all_of(route.hops, &RouteHop::has_gateway);
-}
-
-/// With equal ranks, would the kernel have `b` in the place of `a` rather than beside it?
-bool same_place(const Route& a, const Route& b) {
-    if (a.prefix.family() == net::Family::inet) return a == b;
-    if (merges(a) || merges(b)) return merges(a) && merges(b);
-    return a.type == b.type && a.next_hop_id == b.next_hop_id && a.hops == b.hops;
-}
-
-using RouteSet = std::vector<Marked<Route>>;
-
-/// The routes of a set whose rank is that of `route`.
-auto equals_of(RouteSet& set, const Route& route) {
-    return std::ranges::equal_range(set, rank(route), {}, [](const Marked<Route>& entry) {
-        return rank(entry.value);
-    });
-}
-
-std::vector<Route> values_of(const RouteSet& set) {
-    std::vector<Route> result;
-    for (const auto& entry : set) result.push_back(entry.value);
-    return result;
 }
 
 class Nobody final : public MirrorObserver {
@@ -171,8 +137,9 @@ void KernelMirror::sweep_routes(net::Family family, std::uint32_t current) {
             if (entry->generation == current) {
                 ++entry;
             } else {
-                count_route(entry->value, -1);
+                const Route gone = std::move(entry->value);
                 entry = set.erase(entry);
+                count_route(gone, -1);
             }
         }
         if (set.empty()) state_.routes.erase(prefix);
@@ -296,32 +263,12 @@ void KernelMirror::remove(const Rule& rule) {
 }
 
 void KernelMirror::put(const Route& route, Event::Change change) {
-    const std::uint32_t current = generation(kind_of(route));
     RouteSet& set = state_.routes[route.prefix];
-    // The common case: the only route to its prefix, seen again.
-    if (set.size() == 1 && set.front().value == route) {
-        set.front().generation = current;
-        return;
-    }
-    const auto before = values_of(set);
-    auto equals = equals_of(set, route);
-    auto place = std::ranges::find_if(equals, [&](const Marked<Route>& entry) {
-        return same_place(entry.value, route);
-    });
-    if (place == equals.end() && change == Event::Change::replaced && !equals.empty()) {
-        place = equals.begin();
-    }
-    if (place != equals.end()) {
-        count_route(place->value, -1);
-        *place = {route, current};
-        // A dump lists equals in the kernel's order: whatever it names goes behind.
-        if (change == Event::Change::present) std::rotate(place, place + 1, equals.end());
-    } else {
-        const bool in_front = change == Event::Change::added;
-        set.insert(in_front ? equals.begin() : equals.end(), {route, current});
-    }
+    const RoutePut result = put_route(set, route, change, generation(kind_of(route)));
+    if (!result.changed) return;
+    for (const Route& gone : result.replaced) count_route(gone, -1);
     count_route(route, 1);
-    if (values_of(set) != before) observer_->routes_changed(route.prefix);
+    observer_->routes_changed(route.prefix);
 }
 
 void KernelMirror::remove(const Route& route) {
@@ -330,43 +277,14 @@ void KernelMirror::remove(const Route& route) {
         ++unmatched_;
         return;
     }
-    RouteSet& set = found->second;
-    auto equals = equals_of(set, route);
-    const auto first_where = [&equals](auto&& matches) {
-        return std::ranges::find_if(equals, [&matches](const auto& entry) {
-            return matches(entry.value);
-        });
-    };
-    auto place = first_where([&](const Route& other) { return other == route; });
-    if (place == equals.end()) {
-        place = first_where([&](const Route& other) {
-            return other.type == route.type && other.hops == route.hops;
-        });
-    }
-    if (place == equals.end() && merges(route)) {
-        // One or several ways of an IPv6 multipath route leave, the others stay.
-        place = first_where([](const Route& other) { return merges(other); });
-        if (place != equals.end()) {
-            auto& hops = place->value.hops;
-            std::erase_if(hops, [&](const RouteHop& hop) {
-                return std::ranges::any_of(route.hops, [&](const RouteHop& gone) {
-                    return gone.interface == hop.interface && gone.gateway == hop.gateway;
-                });
-            });
-            if (!hops.empty()) {
-                observer_->routes_changed(route.prefix);
-                return;
-            }
-        }
-    }
-    if (place == equals.end()) {
+    const RouteRemoval result = remove_route(found->second, route);
+    if (result.doubtful) mark_stale(kind_of(route));
+    if (!result.removed && !result.shrunk) {
         ++unmatched_;
-        if (!equals.empty()) mark_stale(kind_of(route));
         return;
     }
-    count_route(place->value, -1);
-    set.erase(place);
-    if (set.empty()) state_.routes.erase(found);
+    if (result.removed) count_route(*result.removed, -1);
+    if (found->second.empty()) state_.routes.erase(found);
     observer_->routes_changed(route.prefix);
 }
 
@@ -382,7 +300,7 @@ void KernelMirror::count_route(const Route& route, int direction) {
                    found == state_.routes.end() ||
                    std::ranges::count_if(found->second, [&](const Marked<Route>& entry) {
                        return entry.value.next_hop_id == route.next_hop_id;
-                   }) <= 1) {
+                   }) == 0) {
             users.erase(route.prefix);
             if (users.empty()) by_next_hop_.erase(route.next_hop_id);
         }
