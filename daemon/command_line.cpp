@@ -3,6 +3,26 @@
 #include <string_view>
 
 namespace nlvs::daemon {
+namespace {
+
+std::string usage() {
+    return "Usage: nlvsd [-c FILE] [--foreground] [--check] [--version] [--help]\n"
+           "\n"
+           "Linux IPVS on DPDK for the network namespace it is started in.\n"
+           "\n"
+           "  -c, --config FILE   configuration; default " +
+           std::string{CommandLine::default_configuration} +
+           " if there is one,\n"
+           "                      else the control plane alone\n"
+           "  -f, --foreground    log to standard error whatever the configuration says\n"
+           "      --check         only read the configuration and say what is wrong with it\n"
+           "  -V, --version       print the version\n"
+           "  -h, --help          print this\n"
+           "\n"
+           "The environment variable NLVS_RUN_DIR replaces the run directory /run/nlvs.\n";
+}
+
+}  // namespace
 
 CommandLine parse_command_line(std::span<char* const> arguments) {
     CommandLine result;
@@ -21,31 +41,14 @@ CommandLine parse_command_line(std::span<char* const> arguments) {
         } else if (argument == "-f" || argument == "--foreground") {
             result.foreground = true;
         } else if (argument == "-h" || argument == "--help") {
-            result.help = true;
+            result.answer = usage();
         } else if (argument == "-V" || argument == "--version") {
-            result.version = true;
+            result.answer = "nlvsd " NLVS_VERSION "\n";
         } else {
             throw CommandLineError{"unknown argument \"" + std::string{argument} + "\", see --help"};
         }
     }
     return result;
-}
-
-std::string usage() {
-    return "Usage: nlvsd [-c FILE] [--foreground] [--check] [--version] [--help]\n"
-           "\n"
-           "Linux IPVS on DPDK for the network namespace it is started in.\n"
-           "\n"
-           "  -c, --config FILE   configuration; default " +
-           std::string{CommandLine::default_configuration} +
-           " if there is one,\n"
-           "                      else the control plane alone\n"
-           "  -f, --foreground    log to standard error whatever the configuration says\n"
-           "      --check         only read the configuration and say what is wrong with it\n"
-           "  -V, --version       print the version\n"
-           "  -h, --help          print this\n"
-           "\n"
-           "The environment variable NLVS_RUN_DIR replaces the run directory /run/nlvs.\n";
 }
 
 }  // namespace nlvs::daemon

@@ -16,8 +16,7 @@ struct CommandLine {
     std::optional<std::filesystem::path> configuration;
     bool check = false;       ///< read the configuration, say what is wrong, end
     bool foreground = false;  ///< log to standard error whatever the configuration says
-    bool help = false;
-    bool version = false;
+    std::string answer;       ///< to print before ending, for --help and --version
 };
 
 /// One sentence about a wrong argument.
@@ -28,8 +27,5 @@ public:
 
 /// Throws CommandLineError. `arguments` starts with the program's name.
 CommandLine parse_command_line(std::span<char* const> arguments);
-
-/// What --help prints.
-std::string usage();
 
 }  // namespace nlvs::daemon

@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -29,14 +28,6 @@
 
 namespace nlvs::daemon {
 namespace {
-
-Options read_options(const CommandLine& command_line) {
-    if (command_line.configuration) return load_options(*command_line.configuration);
-    if (std::filesystem::exists(CommandLine::default_configuration)) {
-        return load_options(CommandLine::default_configuration);
-    }
-    return {};
-}
 
 void serve(const Options& options, const Log& log) {
     if (options.run_directory) {
@@ -66,7 +57,10 @@ void serve(const Options& options, const Log& log) {
     control.set_expire_connections([&mail] { mail.expire_unavailable(); });
 
     StatusServer status{context, directory.path()};
-    add_reports(status, {control, mail, data_plane ? &*data_plane : nullptr, NLVS_VERSION});
+    add_reports(
+        status, {control, mail, data_plane ? &*data_plane : nullptr, kernel ? &*kernel : nullptr,
+                 NLVS_VERSION}
+    );
     const Doors doors{context, directory, control, mail, log};
 
     boost::asio::signal_set signals{context, SIGINT, SIGTERM};
@@ -82,15 +76,11 @@ void serve(const Options& options, const Log& log) {
 
 int run(std::span<char* const> arguments) {
     const CommandLine command_line = parse_command_line(arguments);
-    if (command_line.help) {
-        fmt::print("{}", usage());
-        return EXIT_SUCCESS;
-    }
-    if (command_line.version) {
-        fmt::print("nlvsd {}\n", NLVS_VERSION);
-        return EXIT_SUCCESS;
-    }
-    const Options options = read_options(command_line);
+    fmt::print("{}", command_line.answer);
+    if (!command_line.answer.empty()) return EXIT_SUCCESS;
+    const Options options = command_line.configuration
+                                ? load_options(*command_line.configuration)
+                                : load_default_options(CommandLine::default_configuration);
     if (command_line.check) return EXIT_SUCCESS;
     const auto target = command_line.foreground ? LogTarget::plain : options.log_target;
     serve(options, Log{options.log_level, target});

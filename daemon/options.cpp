@@ -273,4 +273,8 @@ Options load_options(const std::filesystem::path& file) {
     return parse_options(text.str(), file.string());
 }
 
+Options load_default_options(const std::filesystem::path& file) {
+    return std::filesystem::exists(file) ? load_options(file) : Options{};
+}
+
 }  // namespace nlvs::daemon

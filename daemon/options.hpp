@@ -51,4 +51,7 @@ Options parse_options(std::string_view toml, const std::string& file);
 /// Throws OptionsError also when the file cannot be read.
 Options load_options(const std::filesystem::path& file);
 
+/// The same, but a file that does not exist is an empty one.
+Options load_default_options(const std::filesystem::path& file);
+
 }  // namespace nlvs::daemon

@@ -158,6 +158,27 @@ Report drops(DataPlane* data_plane) {
     return {{std::move(dropped), std::move(policed)}};
 }
 
+Report mirror(const KernelFollower* kernel) {
+    Report::Table table{
+        "mirror",
+        {"synchronised", "links", "addresses", "routes_v4", "routes_v6", "neighbours",
+         "tracked_destinations", "unsupported_rules", "messages", "overflows", "resyncs"},
+        {},
+        true
+    };
+    if (kernel == nullptr) return {{{"mirror", {"mirror"}, {{std::string{"none: no ports"}}}, true}}};
+    const kni::KernelState& state = kernel->mirror().state();
+    const kni::MonitorCounters& counters = kernel->monitor().counters();
+    table.rows.push_back(
+        {kernel->monitor().synchronised(), std::uint64_t{state.links.size()},
+         std::uint64_t{state.addresses.size()}, kernel->mirror().routes(net::Family::inet),
+         kernel->mirror().routes(net::Family::inet6), std::uint64_t{state.neighbours.size()},
+         std::uint64_t{kernel->routes().tracked()}, kernel->routes().has_foreign_rules(),
+         counters.messages, counters.overflows, counters.resyncs}
+    );
+    return {{std::move(table)}};
+}
+
 }  // namespace
 
 void add_reports(StatusServer& server, const StatusSources& sources) {
@@ -172,6 +193,7 @@ void add_reports(StatusServer& server, const StatusSources& sources) {
         });
     });
     server.add("ports", [sources](StatusServer::Done done) { done(ports(sources.data_plane)); });
+    server.add("mirror", [sources](StatusServer::Done done) { done(mirror(sources.kernel)); });
     server.add("drops", [sources](StatusServer::Done done) { done(drops(sources.data_plane)); });
 }
 

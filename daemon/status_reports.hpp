@@ -5,6 +5,7 @@
 
 #include "daemon/control_plane.hpp"
 #include "daemon/data_plane.hpp"
+#include "daemon/kernel_follower.hpp"
 #include "daemon/status_server.hpp"
 #include "daemon/worker_mail.hpp"
 
@@ -15,11 +16,12 @@ struct StatusSources {
     const ControlPlane& control;
     WorkerMail& mail;
     DataPlane* data_plane = nullptr;  ///< null: no ports
+    const KernelFollower* kernel = nullptr;  ///< null: no ports
     std::string version;
     std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
-/// Gives the server the reports "status", "workers", "ports" and "drops".
+/// Gives the server the reports "status", "workers", "ports", "mirror" and "drops".
 void add_reports(StatusServer& server, const StatusSources& sources);
 
 }  // namespace nlvs::daemon
