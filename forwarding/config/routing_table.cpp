@@ -98,9 +98,8 @@ struct RoutingTable::Implementation {
         return prefix.address().is_v4() == (v4 != nullptr);
     }
 
-    // One of the two. Destroyed before the routes they point to.
-    RoutePool routes;
-    std::unique_ptr<Trie4> v4;
+    RoutePool routes;           // outlives the trie that points into it
+    std::unique_ptr<Trie4> v4;  // one of the two
     std::unique_ptr<Trie6> v6;
     std::size_t size = 0;
 };

@@ -12,8 +12,9 @@ namespace nlvs::forwarding {
 /// picked"; scheduler.hpp brings it up to the service's version before each pick.
 ///
 /// Each worker runs the kernel's algorithm on its own share of the connections. For rr and wrr
-/// the worker's sequence is exact; the sum over W workers is off by at most one connection per
-/// worker and destination (rr), or one round's share (wrr).
+/// the worker's sequence is exact. In the sum over W workers two rr destinations differ by at most
+/// W connections; a wrr destination is off its share by at most 2 W weight / divisor, where the
+/// divisor is the greatest common one of the weights.
 /// Thread: the owning worker.
 struct SchedulerState {
     std::uint64_t version = 0;                ///< of the Service last seen
