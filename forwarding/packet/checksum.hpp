@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "compat/net/bytes.hpp"
 #include "compat/net/ip_address.hpp"
 #include "compat/net/port.hpp"
 #include "forwarding/packet/headers/ipv4.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace nlvs::forwarding {
 
@@ -88,8 +88,7 @@ inline bool has_valid_checksum(const Ipv4Header& header) noexcept {
 /// Computes the header's checksum afresh.
 inline void write_checksum(Ipv4Header& header) noexcept {
     header.checksum = net::Be16{};
-    header.checksum =
-        net::Be16::from_wire(static_cast<std::uint16_t>(~header_sum(header)));
+    header.checksum = net::Be16::from_wire(static_cast<std::uint16_t>(~header_sum(header)));
 }
 
 /// One hop less; the caller has checked that ttl > 1.

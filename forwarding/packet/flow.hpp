@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cstdint>
-#include <type_traits>
-
 #include "compat/net/ip_address.hpp"
 #include "compat/net/port.hpp"
+
+#include <cstdint>
+#include <type_traits>
 
 namespace nlvs::forwarding {
 

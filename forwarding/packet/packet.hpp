@@ -1,11 +1,11 @@
 #pragma once
 
-#include <rte_mbuf.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
+
+#include <rte_mbuf.h>
 
 namespace nlvs::forwarding {
 

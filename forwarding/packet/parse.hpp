@@ -1,9 +1,5 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <span>
-
 #include "compat/net/bytes.hpp"
 #include "compat/net/ip_protocol.hpp"
 #include "forwarding/packet/checksum.hpp"
@@ -17,6 +13,10 @@
 #include "forwarding/packet/headers/udp.hpp"
 #include "forwarding/packet/parsed.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
 namespace nlvs::forwarding {
 
 /// Parsing of one frame, top to bottom: Ethernet, IP, transport or ICMP.
@@ -29,9 +29,7 @@ namespace nlvs::forwarding {
 /// Thread: any.
 class FrameParser {
 public:
-    FrameParser(
-        std::span<const std::byte> frame, std::size_t frame_length, Parsed& parsed
-    ) noexcept
+    FrameParser(std::span<const std::byte> frame, std::size_t frame_length, Parsed& parsed) noexcept
         : data_{frame.data()},
           readable_{frame.size() < frame_length ? frame.size() : frame_length},
           frame_length_{frame_length},
@@ -55,7 +53,8 @@ private:
     }
 
     PacketKind ethernet() noexcept {
-        if (readable_ < sizeof(EthernetHeader)) [[unlikely]] return PacketKind::malformed;
+        if (readable_ < sizeof(EthernetHeader)) [[unlikely]]
+            return PacketKind::malformed;
         EtherType type = at<EthernetHeader>(0).type();
         std::size_t offset = sizeof(EthernetHeader);
         for (unsigned tags = 0; type == EtherType::vlan || type == EtherType::qinq; ++tags) {
@@ -67,13 +66,15 @@ private:
             offset += sizeof(VlanTag);
         }
         parsed_.l3_offset = static_cast<std::uint16_t>(offset);
-        if (type == EtherType::ipv4) [[likely]] return ipv4(offset);
+        if (type == EtherType::ipv4) [[likely]]
+            return ipv4(offset);
         if (type == EtherType::ipv6) return ipv6(offset);
         return PacketKind::other;
     }
 
     PacketKind ipv4(std::size_t offset) noexcept {
-        if (readable_ < offset + sizeof(Ipv4Header)) [[unlikely]] return PacketKind::malformed;
+        if (readable_ < offset + sizeof(Ipv4Header)) [[unlikely]]
+            return PacketKind::malformed;
         const auto& header = at<Ipv4Header>(offset);
         const std::size_t header_length = header.length();
         const std::size_t total_length = header.total_length.host();
@@ -82,7 +83,8 @@ private:
             readable_ < offset + header_length) [[unlikely]] {
             return PacketKind::malformed;
         }
-        if (!has_valid_checksum(header)) [[unlikely]] return PacketKind::malformed;
+        if (!has_valid_checksum(header)) [[unlikely]]
+            return PacketKind::malformed;
         end_ = offset + total_length;
         parsed_.family = net::Family::inet;
         parsed_.l3_length = static_cast<std::uint16_t>(total_length);
@@ -102,7 +104,8 @@ private:
     }
 
     PacketKind ipv6(std::size_t offset) noexcept {
-        if (readable_ < offset + sizeof(Ipv6Header)) [[unlikely]] return PacketKind::malformed;
+        if (readable_ < offset + sizeof(Ipv6Header)) [[unlikely]]
+            return PacketKind::malformed;
         const auto& header = at<Ipv6Header>(offset);
         const std::size_t total_length = sizeof(Ipv6Header) + header.payload_length.host();
         if (header.version() != 6 || frame_length_ - offset < total_length ||
@@ -170,7 +173,8 @@ private:
                     break;
                 }
                 case Ipv6Extension::none:
-                default: return true;
+                default:
+                    return true;
             }
         }
         return true;
@@ -181,7 +185,8 @@ private:
         const std::size_t offset = parsed_.l4_offset;
         switch (net::IpProtocol{parsed_.protocol}) {
             case net::IpProtocol::tcp: {
-                if (!holds(offset, sizeof(TcpHeader))) [[unlikely]] return PacketKind::malformed;
+                if (!holds(offset, sizeof(TcpHeader))) [[unlikely]]
+                    return PacketKind::malformed;
                 const auto& header = at<TcpHeader>(offset);
                 const std::size_t length = header.length();
                 if (length < sizeof(TcpHeader) || offset + length > end_) [[unlikely]] {
@@ -191,7 +196,8 @@ private:
                 return finish(flow, header, length);
             }
             case net::IpProtocol::udp: {
-                if (!holds(offset, sizeof(UdpHeader))) [[unlikely]] return PacketKind::malformed;
+                if (!holds(offset, sizeof(UdpHeader))) [[unlikely]]
+                    return PacketKind::malformed;
                 const auto& header = at<UdpHeader>(offset);
                 const std::size_t length = header.length.host();
                 if (length < sizeof(UdpHeader) || offset + length > end_) [[unlikely]] {
@@ -206,7 +212,8 @@ private:
                 parsed_.tcp_flags = at<SctpChunk>(offset + sizeof(SctpHeader)).type;
                 return finish(flow, at<SctpHeader>(offset), sizeof(SctpHeader));
             }
-            default: return PacketKind::other;
+            default:
+                return PacketKind::other;
         }
     }
 
@@ -287,7 +294,8 @@ private:
             case net::IpProtocol::ipv6:
             case net::IpProtocol::gre:
                 return holds(inner_l4, 1) ? PacketKind::icmp_error : PacketKind::other;
-            default: return PacketKind::other;
+            default:
+                return PacketKind::other;
         }
     }
 

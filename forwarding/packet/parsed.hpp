@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "compat/net/ip_address.hpp"
 #include "forwarding/packet/flow.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace nlvs::forwarding {
 
@@ -29,13 +29,13 @@ struct TcpFlags {
 struct Parsed {
     PacketKind kind = PacketKind::other;
     net::Family family = net::Family::inet;
-    std::uint8_t protocol = 0;      ///< L4 protocol (after IPv6 extension headers)
-    std::uint8_t tcp_flags = 0;     ///< or first SCTP chunk type
-    std::uint8_t ttl = 0;           ///< or hop limit
+    std::uint8_t protocol = 0;           ///< L4 protocol (after IPv6 extension headers)
+    std::uint8_t tcp_flags = 0;          ///< or first SCTP chunk type
+    std::uint8_t ttl = 0;                ///< or hop limit
     bool fragmentation_allowed = false;  ///< IPv4 with DF clear
-    bool later_fragment = false;    ///< fragment offset ≠ 0: no L4 header
+    bool later_fragment = false;         ///< fragment offset ≠ 0: no L4 header
     bool vlan = false;
-    std::uint16_t vlan_tci = 0;     ///< of the outer tag
+    std::uint16_t vlan_tci = 0;  ///< of the outer tag
     std::uint16_t l3_offset = 0;
     /// A fragment: its payload, which for IPv6 follows the fragment header directly.
     std::uint16_t l4_offset = 0;
@@ -43,7 +43,7 @@ struct Parsed {
     std::uint16_t l3_length = 0;        ///< IP total length: header and payload, without padding
     std::uint16_t inner_l3_offset = 0;  ///< icmp_error: embedded IP header
     std::uint16_t inner_l4_offset = 0;
-    std::uint8_t icmp_type = 0;         ///< icmp_error only
+    std::uint8_t icmp_type = 0;  ///< icmp_error only
     std::uint8_t icmp_code = 0;
     /// Set by whoever reassembled the packet: IP length of its largest fragment, else 0.
     std::uint16_t largest_fragment = 0;

@@ -32,8 +32,10 @@ bool is_partial(const std::byte* l4, const Parsed& parsed) noexcept {
             const auto& header = *net::header_at<UdpHeader>(l4);
             return header.checksum.get().wire() == partial_value(parsed, header.length.host());
         }
-        case net::IpProtocol::sctp: return net::header_at<SctpHeader>(l4)->checksum == 0U;
-        default: return false;
+        case net::IpProtocol::sctp:
+            return net::header_at<SctpHeader>(l4)->checksum == 0U;
+        default:
+            return false;
     }
 }
 

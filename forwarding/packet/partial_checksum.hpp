@@ -1,8 +1,8 @@
 #pragma once
 
-#include <rte_mbuf.h>
-
 #include "forwarding/packet/parsed.hpp"
+
+#include <rte_mbuf.h>
 
 namespace nlvs::forwarding {
 

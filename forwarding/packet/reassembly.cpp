@@ -1,17 +1,17 @@
 #include "forwarding/packet/reassembly.hpp"
 
+#include "compat/net/bytes.hpp"
+#include "forwarding/packet/checksum.hpp"
+#include "forwarding/packet/headers/ipv4.hpp"
+#include "forwarding/packet/headers/ipv6.hpp"
+#include "forwarding/packet/packet.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
 #include <utility>
-
-#include "compat/net/bytes.hpp"
-#include "forwarding/packet/checksum.hpp"
-#include "forwarding/packet/headers/ipv4.hpp"
-#include "forwarding/packet/headers/ipv6.hpp"
-#include "forwarding/packet/packet.hpp"
 
 namespace nlvs::forwarding {
 namespace {
@@ -43,9 +43,8 @@ constexpr bool may_occur_together(unsigned ecn_seen) noexcept {
 void pull_up(rte_mbuf* head, std::size_t wanted) noexcept {
     while (head->data_len < wanted && head->next != nullptr) {
         rte_mbuf* next = head->next;
-        const std::size_t room = std::min<std::size_t>(
-            wanted - head->data_len, rte_pktmbuf_tailroom(head)
-        );
+        const std::size_t room =
+            std::min<std::size_t>(wanted - head->data_len, rte_pktmbuf_tailroom(head));
         if (room == 0) return;
         const auto moved = static_cast<std::uint16_t>(std::min<std::size_t>(room, next->data_len));
         std::memcpy(bytes_at(head, head->data_len), bytes_at(next, 0), moved);
@@ -77,8 +76,8 @@ void finish_ipv6(
     std::size_t naming = l3 + offsetof(Ipv6Header, next_header);
     for (std::size_t at = l3 + sizeof(Ipv6Header); at < fragment_header;) {
         const auto& extension = *net::header_at<Ipv6ExtensionHeader>(bytes_at(packet, at));
-        const bool authentication = *bytes_at(packet, naming) ==
-                                    static_cast<std::byte>(Ipv6Extension::authentication);
+        const bool authentication =
+            *bytes_at(packet, naming) == static_cast<std::byte>(Ipv6Extension::authentication);
         naming = at;
         at += authentication ? (extension.length + std::size_t{2}) * 4
                              : (extension.length + std::size_t{1}) * 8;
@@ -127,9 +126,12 @@ Reassembly::Result Reassembly::add(rte_mbuf* packet, const Parsed& parsed, Ticks
     }
     truncate(packet, std::size_t{parsed.l3_offset} + parsed.l3_length);
     nodes_[node] = {
-        fragment.release(), parsed.l3_offset, parsed.l4_offset,
-        static_cast<std::uint16_t>(piece.begin), static_cast<std::uint16_t>(piece.end), none
-    };
+        fragment.release(),
+        parsed.l3_offset,
+        parsed.l4_offset,
+        static_cast<std::uint16_t>(piece.begin),
+        static_cast<std::uint16_t>(piece.end),
+        none};
     insert(datagram, node);
     if (piece.last) datagram.length = piece.end;
     datagram.largest = std::max(datagram.largest, parsed.l3_length);

@@ -1,14 +1,14 @@
 #pragma once
 
-#include <rte_mbuf.h>
+#include "compat/net/ip_address.hpp"
+#include "forwarding/identifiers.hpp"
+#include "forwarding/packet/parsed.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "compat/net/ip_address.hpp"
-#include "forwarding/identifiers.hpp"
-#include "forwarding/packet/parsed.hpp"
+#include <rte_mbuf.h>
 
 namespace nlvs::forwarding {
 
@@ -46,6 +46,7 @@ public:
     };
 
     explicit Reassembly(std::uint64_t seed) : Reassembly{seed, Limits{}} {}
+
     Reassembly(std::uint64_t seed, const Limits& limits);
     Reassembly(const Reassembly&) = delete;
     Reassembly& operator=(const Reassembly&) = delete;
@@ -87,14 +88,14 @@ private:
 
     struct Datagram {
         Key key;
-        std::uint32_t first = none;       ///< none: the slot is free
+        std::uint32_t first = none;  ///< none: the slot is free
         Ticks deadline = 0;
         std::uint32_t fragments = 0;
-        std::uint32_t received = 0;       ///< bytes of data
-        std::uint32_t length = 0;         ///< bytes of data in all, 0 while unknown
-        std::uint16_t largest = 0;        ///< IP length of the largest fragment
-        std::uint16_t largest_df = 0;     ///< and of the largest with DF
-        std::uint8_t ecn_seen = 0;        ///< bit per ECN value
+        std::uint32_t received = 0;    ///< bytes of data
+        std::uint32_t length = 0;      ///< bytes of data in all, 0 while unknown
+        std::uint16_t largest = 0;     ///< IP length of the largest fragment
+        std::uint16_t largest_df = 0;  ///< and of the largest with DF
+        std::uint8_t ecn_seen = 0;     ///< bit per ECN value
     };
 
     /// What one fragment's header says.

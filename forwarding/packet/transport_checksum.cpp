@@ -1,16 +1,16 @@
 #include "forwarding/packet/transport_checksum.hpp"
 
-#include <rte_hash_crc.h>
-#include <rte_ip.h>
-
-#include <algorithm>
-#include <optional>
-
 #include "compat/net/ip_protocol.hpp"
 #include "forwarding/packet/headers/icmp.hpp"
 #include "forwarding/packet/headers/sctp.hpp"
 #include "forwarding/packet/headers/tcp.hpp"
 #include "forwarding/packet/headers/udp.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include <rte_hash_crc.h>
+#include <rte_ip.h>
 
 namespace nlvs::forwarding {
 namespace {
@@ -24,11 +24,15 @@ std::byte* bytes_at(const rte_mbuf* packet, std::size_t offset) noexcept {
 /// Where the 16-bit checksum of a protocol is in its header.
 std::optional<std::size_t> checksum_offset(IpProtocol protocol) noexcept {
     switch (protocol) {
-        case IpProtocol::tcp: return offsetof(TcpHeader, checksum);
-        case IpProtocol::udp: return offsetof(UdpHeader, checksum);
+        case IpProtocol::tcp:
+            return offsetof(TcpHeader, checksum);
+        case IpProtocol::udp:
+            return offsetof(UdpHeader, checksum);
         case IpProtocol::icmp:
-        case IpProtocol::icmpv6: return offsetof(IcmpHeader, checksum);
-        default: return std::nullopt;
+        case IpProtocol::icmpv6:
+            return offsetof(IcmpHeader, checksum);
+        default:
+            return std::nullopt;
     }
 }
 
@@ -59,7 +63,8 @@ std::uint64_t packet_pseudo_header_sum(
 std::uint16_t whole_sum(const rte_mbuf* packet, const Parsed& parsed) noexcept {
     const std::size_t length = covered_length(packet, parsed);
     return fold(
-        packet_pseudo_header_sum(packet, parsed, length) + sum_bytes(packet, parsed.l4_offset, length)
+        packet_pseudo_header_sum(packet, parsed, length) +
+        sum_bytes(packet, parsed.l4_offset, length)
     );
 }
 
@@ -126,7 +131,8 @@ void write_transport_checksum(rte_mbuf* packet, const Parsed& parsed) noexcept {
     if (!field) return;
     net::store(l4 + *field, net::Be16{});
     auto checksum = net::Be16::from_wire(static_cast<std::uint16_t>(~whole_sum(packet, parsed)));
-    if (protocol == IpProtocol::udp && checksum.wire() == 0) checksum = net::Be16::from_wire(0xFFFF);
+    if (protocol == IpProtocol::udp && checksum.wire() == 0)
+        checksum = net::Be16::from_wire(0xFFFF);
     net::store(l4 + *field, checksum);
 }
 

@@ -1,15 +1,15 @@
 #pragma once
 
-#include <rte_mbuf.h>
-
-#include <cstddef>
-#include <cstdint>
-
 #include "compat/net/bytes.hpp"
 #include "forwarding/packet/checksum.hpp"
 #include "forwarding/packet/headers/ipv4.hpp"
 #include "forwarding/packet/headers/ipv6.hpp"
 #include "forwarding/packet/parsed.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+#include <rte_mbuf.h>
 
 namespace nlvs::forwarding {
 

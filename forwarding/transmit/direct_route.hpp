@@ -1,13 +1,13 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "compat/net/bytes.hpp"
 #include "forwarding/packet/checksum.hpp"
 #include "forwarding/packet/headers/ipv4.hpp"
 #include "forwarding/packet/headers/ipv6.hpp"
 #include "forwarding/packet/parsed.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace nlvs::forwarding {
 
@@ -15,7 +15,9 @@ namespace nlvs::forwarding {
 
 /// True if the packet may travel one hop further; otherwise "time exceeded" is due.
 /// Linux: ip_vs_xmit.c decrement_ttl.
-inline bool may_be_forwarded(const Parsed& parsed) noexcept { return parsed.ttl > 1; }
+inline bool may_be_forwarded(const Parsed& parsed) noexcept {
+    return parsed.ttl > 1;
+}
 
 /// One hop less in the IP header at `l3`; the caller has checked may_be_forwarded.
 template <class FamilyTag>

@@ -1,14 +1,14 @@
 #include "forwarding/transmit/fragment.hpp"
 
-#include <algorithm>
-#include <cstring>
-#include <cstddef>
-#include <optional>
-
 #include "compat/net/bytes.hpp"
 #include "forwarding/packet/checksum.hpp"
 #include "forwarding/packet/headers/ipv4.hpp"
 #include "forwarding/packet/headers/ipv6.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <optional>
 
 namespace nlvs::forwarding {
 namespace {
@@ -30,8 +30,9 @@ void free_all(FragmentTrain& train) noexcept {
 
 /// Copies `length` bytes of a chain.
 void copy(const rte_mbuf* packet, std::size_t offset, std::size_t length, std::byte* to) noexcept {
-    const void* from =
-        rte_pktmbuf_read(packet, static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(length), to);
+    const void* from = rte_pktmbuf_read(
+        packet, static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(length), to
+    );
     if (from != to) std::memcpy(to, from, length);
 }
 
@@ -45,7 +46,10 @@ std::size_t share_of(const rte_mbuf* packet, const Cut& cut, std::size_t mtu) no
 /// Deals the data out; `complete(header, offset, length, last)` finishes each fragment's header.
 template <class Complete>
 bool deal(
-    const rte_mbuf* packet, const Cut& cut, std::size_t mtu, FragmentTrain& train,
+    const rte_mbuf* packet,
+    const Cut& cut,
+    std::size_t mtu,
+    FragmentTrain& train,
     Complete&& complete
 ) noexcept {
     const std::size_t share = share_of(packet, cut, mtu);
@@ -61,7 +65,8 @@ bool deal(
         train.packets[train.size++] = fragment;
         fragment->port = packet->port;
         auto* to = reinterpret_cast<std::byte*>(rte_pktmbuf_append(  // NOLINT: char* to byte*
-            fragment, static_cast<std::uint16_t>(cut.header_length + length)
+            fragment,
+            static_cast<std::uint16_t>(cut.header_length + length)
         ));
         std::memcpy(to, cut.header.data(), cut.header_length);
         copy(packet, cut.data_offset + offset, length, to + cut.header_length);
@@ -135,8 +140,7 @@ bool fragment_ipv4(
     copy(packet, l3_offset, sizeof(Ipv4Header), cut.header.data());
     auto& header = *net::header_at<Ipv4Header>(cut.header.data());
     cut.header_length = header.length();
-    if (cut.header_length < sizeof(Ipv4Header) ||
-        header.total_length.host() < cut.header_length ||
+    if (cut.header_length < sizeof(Ipv4Header) || header.total_length.host() < cut.header_length ||
         l3_offset + header.total_length.host() > packet->pkt_len) {
         return false;
     }
@@ -145,7 +149,10 @@ bool fragment_ipv4(
     cut.data_length = header.total_length.host() - cut.header_length;
     const std::uint16_t flags = header.fragment.host();
     return deal(
-        packet, cut, mtu, train,
+        packet,
+        cut,
+        mtu,
+        train,
         [&](std::byte* l3, std::size_t offset, std::size_t length, bool last) {
             auto& ip = *net::header_at<Ipv4Header>(l3);
             if (offset == 0) {
@@ -162,7 +169,10 @@ bool fragment_ipv4(
 }
 
 bool fragment_ipv6(
-    const rte_mbuf* packet, std::size_t l3_offset, std::size_t mtu, std::uint32_t identification,
+    const rte_mbuf* packet,
+    std::size_t l3_offset,
+    std::size_t mtu,
+    std::uint32_t identification,
     FragmentTrain& train
 ) noexcept {
     train.size = 0;
@@ -189,7 +199,10 @@ bool fragment_ipv6(
     fragment.identification = net::Be32{identification};
     cut.header[part->next_header_at] = static_cast<std::byte>(Ipv6Extension::fragment);
     return deal(
-        packet, cut, mtu, train,
+        packet,
+        cut,
+        mtu,
+        train,
         [&](std::byte* l3, std::size_t offset, std::size_t length, bool last) {
             const std::size_t after = cut.header_length - sizeof(Ipv6Header) + length;
             net::header_at<Ipv6Header>(l3)->payload_length =

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <rte_mbuf.h>
+#include "compat/net/ip_address.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
-#include "compat/net/ip_address.hpp"
+#include <rte_mbuf.h>
 
 namespace nlvs::forwarding {
 
@@ -35,7 +35,10 @@ struct FragmentTrain {
 /// The same for IPv6, which only a source may do: a tunnel's outer packet, or one that arrived in
 /// fragments. `identification` goes into the fragment headers.
 [[nodiscard]] bool fragment_ipv6(
-    const rte_mbuf* packet, std::size_t l3_offset, std::size_t mtu, std::uint32_t identification,
+    const rte_mbuf* packet,
+    std::size_t l3_offset,
+    std::size_t mtu,
+    std::uint32_t identification,
     FragmentTrain& train
 ) noexcept;
 

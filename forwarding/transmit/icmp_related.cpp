@@ -59,17 +59,17 @@ bool masquerade_icmp_error(
     return true;
 }
 
-template bool masquerade_icmp_error<V4, Direction::request>(
-    rte_mbuf*, const Parsed&, const Connection<V4>&
-) noexcept;
-template bool masquerade_icmp_error<V4, Direction::reply>(
-    rte_mbuf*, const Parsed&, const Connection<V4>&
-) noexcept;
-template bool masquerade_icmp_error<V6, Direction::request>(
-    rte_mbuf*, const Parsed&, const Connection<V6>&
-) noexcept;
-template bool masquerade_icmp_error<V6, Direction::reply>(
-    rte_mbuf*, const Parsed&, const Connection<V6>&
-) noexcept;
+template bool masquerade_icmp_error<
+    V4,
+    Direction::request>(rte_mbuf*, const Parsed&, const Connection<V4>&) noexcept;
+template bool masquerade_icmp_error<
+    V4,
+    Direction::reply>(rte_mbuf*, const Parsed&, const Connection<V4>&) noexcept;
+template bool masquerade_icmp_error<
+    V6,
+    Direction::request>(rte_mbuf*, const Parsed&, const Connection<V6>&) noexcept;
+template bool masquerade_icmp_error<
+    V6,
+    Direction::reply>(rte_mbuf*, const Parsed&, const Connection<V6>&) noexcept;
 
 }  // namespace nlvs::forwarding

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <rte_mbuf.h>
-
 #include "forwarding/connections/connection.hpp"
 #include "forwarding/packet/flow.hpp"
 #include "forwarding/packet/parsed.hpp"
+
+#include <rte_mbuf.h>
 
 namespace nlvs::forwarding {
 
@@ -27,17 +27,17 @@ template <class FamilyTag, Direction direction>
     rte_mbuf* packet, const Parsed& parsed, const Connection<FamilyTag>& connection
 ) noexcept;
 
-extern template bool masquerade_icmp_error<V4, Direction::request>(
-    rte_mbuf*, const Parsed&, const Connection<V4>&
-) noexcept;
-extern template bool masquerade_icmp_error<V4, Direction::reply>(
-    rte_mbuf*, const Parsed&, const Connection<V4>&
-) noexcept;
-extern template bool masquerade_icmp_error<V6, Direction::request>(
-    rte_mbuf*, const Parsed&, const Connection<V6>&
-) noexcept;
-extern template bool masquerade_icmp_error<V6, Direction::reply>(
-    rte_mbuf*, const Parsed&, const Connection<V6>&
-) noexcept;
+extern template bool masquerade_icmp_error<
+    V4,
+    Direction::request>(rte_mbuf*, const Parsed&, const Connection<V4>&) noexcept;
+extern template bool masquerade_icmp_error<
+    V4,
+    Direction::reply>(rte_mbuf*, const Parsed&, const Connection<V4>&) noexcept;
+extern template bool masquerade_icmp_error<
+    V6,
+    Direction::request>(rte_mbuf*, const Parsed&, const Connection<V6>&) noexcept;
+extern template bool masquerade_icmp_error<
+    V6,
+    Direction::reply>(rte_mbuf*, const Parsed&, const Connection<V6>&) noexcept;
 
 }  // namespace nlvs::forwarding

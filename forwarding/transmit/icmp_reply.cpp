@@ -1,9 +1,5 @@
 #include "forwarding/transmit/icmp_reply.hpp"
 
-#include <algorithm>
-#include <cstddef>
-#include <cstring>
-
 #include "compat/net/bytes.hpp"
 #include "compat/net/ip_protocol.hpp"
 #include "forwarding/packet/checksum.hpp"
@@ -14,6 +10,10 @@
 #include "forwarding/packet/transport_checksum.hpp"
 #include "forwarding/transmit/direct_route.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
 namespace nlvs::forwarding {
 namespace {
 
@@ -21,7 +21,8 @@ namespace {
 constexpr std::size_t maximum_v4 = 576;
 constexpr std::size_t maximum_v6 = 1280;
 constexpr std::uint8_t hop_limit = 64;
-constexpr std::uint8_t tos_internet_control = 0xC0;  // Linux: RT_TOS(…) | IPTOS_PREC_INTERNETCONTROL
+constexpr std::uint8_t tos_internet_control =
+    0xC0;  // Linux: RT_TOS(…) | IPTOS_PREC_INTERNETCONTROL
 
 struct TypeAndCode {
     std::uint8_t type;
@@ -31,41 +32,50 @@ struct TypeAndCode {
 constexpr TypeAndCode code(IcmpUnreachable code) noexcept {
     return {
         static_cast<std::uint8_t>(IcmpType::destination_unreachable),
-        static_cast<std::uint8_t>(code)
-    };
+        static_cast<std::uint8_t>(code)};
 }
 
 constexpr TypeAndCode code(Icmpv6Unreachable code) noexcept {
     return {
         static_cast<std::uint8_t>(Icmpv6Type::destination_unreachable),
-        static_cast<std::uint8_t>(code)
-    };
+        static_cast<std::uint8_t>(code)};
 }
 
 TypeAndCode v4_of(IcmpError error) noexcept {
     switch (error) {
-        case IcmpError::port_unreachable: return code(IcmpUnreachable::port);
-        case IcmpError::host_unreachable: return code(IcmpUnreachable::host);
-        case IcmpError::prohibited: return code(IcmpUnreachable::administratively_prohibited);
-        case IcmpError::too_big: return code(IcmpUnreachable::fragmentation_needed);
-        case IcmpError::time_exceeded: break;
+        case IcmpError::port_unreachable:
+            return code(IcmpUnreachable::port);
+        case IcmpError::host_unreachable:
+            return code(IcmpUnreachable::host);
+        case IcmpError::prohibited:
+            return code(IcmpUnreachable::administratively_prohibited);
+        case IcmpError::too_big:
+            return code(IcmpUnreachable::fragmentation_needed);
+        case IcmpError::time_exceeded:
+            break;
     }
     return {static_cast<std::uint8_t>(IcmpType::time_exceeded), 0};
 }
 
 TypeAndCode v6_of(IcmpError error) noexcept {
     switch (error) {
-        case IcmpError::port_unreachable: return code(Icmpv6Unreachable::port);
-        case IcmpError::host_unreachable: return code(Icmpv6Unreachable::address);
-        case IcmpError::prohibited: return code(Icmpv6Unreachable::administratively_prohibited);
+        case IcmpError::port_unreachable:
+            return code(Icmpv6Unreachable::port);
+        case IcmpError::host_unreachable:
+            return code(Icmpv6Unreachable::address);
+        case IcmpError::prohibited:
+            return code(Icmpv6Unreachable::administratively_prohibited);
         case IcmpError::too_big:
             return {static_cast<std::uint8_t>(Icmpv6Type::packet_too_big), 0};
-        case IcmpError::time_exceeded: break;
+        case IcmpError::time_exceeded:
+            break;
     }
     return {static_cast<std::uint8_t>(Icmpv6Type::time_exceeded), 0};
 }
 
-bool is_loopback(net::Ipv4Address a) noexcept { return a.host() >> 24 == 127; }
+bool is_loopback(net::Ipv4Address a) noexcept {
+    return a.host() >> 24 == 127;
+}
 
 /// 224/4, 240/4 (with limited broadcast) and 0/8 are no single host's.
 bool is_unicast(net::Ipv4Address a) noexcept {
@@ -92,10 +102,11 @@ bool may_tell_sender(const rte_mbuf* packet, const Parsed& parsed, IcmpError err
 }
 
 /// Copies the first `length` bytes of the IP packet, wherever segments end.
-void quote(const rte_mbuf* packet, const Parsed& parsed, std::byte* to, std::size_t length) noexcept {
-    const void* from = rte_pktmbuf_read(
-        packet, parsed.l3_offset, static_cast<std::uint32_t>(length), to
-    );
+void quote(
+    const rte_mbuf* packet, const Parsed& parsed, std::byte* to, std::size_t length
+) noexcept {
+    const void* from =
+        rte_pktmbuf_read(packet, parsed.l3_offset, static_cast<std::uint32_t>(length), to);
     if (from != nullptr && from != to) std::memcpy(to, from, length);
 }
 
@@ -118,7 +129,10 @@ net::Be16 complement(std::uint16_t sum) noexcept {
 
 template <>
 rte_mbuf* make_icmp_error<V4>(
-    const rte_mbuf* packet, const Parsed& parsed, IcmpError error, std::uint32_t mtu,
+    const rte_mbuf* packet,
+    const Parsed& parsed,
+    IcmpError error,
+    std::uint32_t mtu,
     const net::Ipv4Address& source
 ) noexcept {
     if (!may_tell_sender(packet, parsed, error)) return nullptr;
@@ -159,7 +173,10 @@ rte_mbuf* make_icmp_error<V4>(
 
 template <>
 rte_mbuf* make_icmp_error<V6>(
-    const rte_mbuf* packet, const Parsed& parsed, IcmpError error, std::uint32_t mtu,
+    const rte_mbuf* packet,
+    const Parsed& parsed,
+    IcmpError error,
+    std::uint32_t mtu,
     const net::Ipv6Address& source
 ) noexcept {
     if (!may_tell_sender(packet, parsed, error)) return nullptr;

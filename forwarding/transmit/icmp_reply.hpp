@@ -1,13 +1,13 @@
 #pragma once
 
-#include <rte_cycles.h>
-#include <rte_mbuf.h>
+#include "forwarding/packet/flow.hpp"
+#include "forwarding/packet/parsed.hpp"
 
 #include <algorithm>
 #include <cstdint>
 
-#include "forwarding/packet/flow.hpp"
-#include "forwarding/packet/parsed.hpp"
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
 
 namespace nlvs::forwarding {
 
@@ -38,18 +38,19 @@ enum class IcmpError : std::uint8_t {
 /// Linux: net/ipv4/icmp.c __icmp_send, net/ipv6/icmp.c icmp6_send.
 template <class FamilyTag>
 rte_mbuf* make_icmp_error(
-    const rte_mbuf* packet, const Parsed& parsed, IcmpError error, std::uint32_t mtu,
+    const rte_mbuf* packet,
+    const Parsed& parsed,
+    IcmpError error,
+    std::uint32_t mtu,
     const typename FamilyTag::Address& source
 ) noexcept;
 
 template <>
-rte_mbuf* make_icmp_error<V4>(
-    const rte_mbuf*, const Parsed&, IcmpError, std::uint32_t, const net::Ipv4Address&
-) noexcept;
+rte_mbuf* make_icmp_error<
+    V4>(const rte_mbuf*, const Parsed&, IcmpError, std::uint32_t, const net::Ipv4Address&) noexcept;
 template <>
-rte_mbuf* make_icmp_error<V6>(
-    const rte_mbuf*, const Parsed&, IcmpError, std::uint32_t, const net::Ipv6Address&
-) noexcept;
+rte_mbuf* make_icmp_error<
+    V6>(const rte_mbuf*, const Parsed&, IcmpError, std::uint32_t, const net::Ipv6Address&) noexcept;
 
 /// How many errors one worker sends: Linux's host-wide limit (icmp_msgs_per_sec 1000,
 /// icmp_msgs_burst 50), for each worker. Path MTU discovery is exempt, as there.
@@ -61,8 +62,7 @@ public:
     static constexpr std::uint64_t burst = 50;
 
     explicit IcmpErrorLimiter(std::uint64_t tsc_hz = rte_get_tsc_hz()) noexcept
-        : cost_{tsc_hz / per_second},
-          credit_{cost_ * burst} {}
+        : cost_{tsc_hz / per_second}, credit_{cost_ * burst} {}
 
     bool admit(IcmpError error, std::uint64_t tsc) noexcept {
         if (error == IcmpError::too_big) return true;

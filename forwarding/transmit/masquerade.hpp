@@ -1,8 +1,5 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "compat/net/bytes.hpp"
 #include "compat/net/ip_protocol.hpp"
 #include "forwarding/connections/connection.hpp"
@@ -15,6 +12,9 @@
 #include "forwarding/packet/headers/udp.hpp"
 #include "forwarding/packet/transport_checksum.hpp"
 
+#include <cstddef>
+#include <cstdint>
+
 namespace nlvs::forwarding {
 
 /// Network address translation of one packet, TTL untouched.
@@ -26,7 +26,8 @@ namespace nlvs::forwarding {
 ///              source port            connection.virtual_port
 ///
 /// Checksums are updated by what changed (RFC 1624), so a wrong one stays wrong and the receiver
-/// notices. Linux: ip_vs_xmit.c ip_vs_nat_xmit, ip_vs_proto_tcp.c tcp_dnat_handler, tcp_snat_handler.
+/// notices. Linux: ip_vs_xmit.c ip_vs_nat_xmit, ip_vs_proto_tcp.c tcp_dnat_handler,
+/// tcp_snat_handler.
 
 /// What is left to do for the transport checksum.
 enum class TransportChecksum : std::uint8_t {
@@ -98,7 +99,8 @@ template <class FamilyTag, Direction direction>
         case net::IpProtocol::udp: {
             rewrite_port<direction>(l4, port, delta);
             auto& header = *net::header_at<UdpHeader>(l4);
-            if (header.checksum.get().wire() == 0) [[unlikely]] return TransportChecksum::missing;
+            if (header.checksum.get().wire() == 0) [[unlikely]]
+                return TransportChecksum::missing;
             header.checksum = delta.apply_udp(header.checksum);
             return TransportChecksum::updated;
         }
@@ -110,7 +112,8 @@ template <class FamilyTag, Direction direction>
             field = port;
             return TransportChecksum::stale;
         }
-        default: return TransportChecksum::updated;
+        default:
+            return TransportChecksum::updated;
     }
 }
 
@@ -121,8 +124,8 @@ void masquerade(
 ) noexcept {
     std::byte* l3 = rte_pktmbuf_mtod_offset(packet, std::byte*, parsed.l3_offset);
     std::byte* l4 = rte_pktmbuf_mtod_offset(packet, std::byte*, parsed.l4_offset);
-    if (masquerade_headers<FamilyTag, direction>(l3, l4, connection) !=
-        TransportChecksum::updated) [[unlikely]] {
+    if (masquerade_headers<FamilyTag, direction>(l3, l4, connection) != TransportChecksum::updated)
+        [[unlikely]] {
         write_transport_checksum(packet, parsed);
     }
 }

@@ -1,7 +1,5 @@
 #include "forwarding/transmit/tunnel.hpp"
 
-#include <cstring>
-
 #include "compat/net/bytes.hpp"
 #include "compat/net/ip_protocol.hpp"
 #include "forwarding/packet/checksum.hpp"
@@ -13,6 +11,8 @@
 #include "forwarding/packet/headers/udp.hpp"
 #include "forwarding/packet/packet.hpp"
 #include "forwarding/packet/transport_checksum.hpp"
+
+#include <cstring>
 
 namespace nlvs::forwarding {
 namespace {
@@ -93,16 +93,18 @@ void fill_ipv6(Ipv6Header& outer, const InnerHeader& inner, std::size_t length) 
 /// UDP and GUE headers at `offset`; `length` counts from there.
 template <class Inner>
 void fill_gue(
-    rte_mbuf* packet, const TunnelHeader& header, std::size_t offset, std::size_t length,
+    rte_mbuf* packet,
+    const TunnelHeader& header,
+    std::size_t offset,
+    std::size_t length,
     std::uint64_t flow_hash
 ) noexcept {
     std::byte* l4 = rte_pktmbuf_mtod_offset(packet, std::byte*, offset);
     auto& udp = *net::header_at<UdpHeader>(l4);
     udp.source_port = source_port(flow_hash);
     udp.length = net::Be16{static_cast<std::uint16_t>(length)};
-    net::header_at<GueHeader>(l4 + sizeof(UdpHeader))->protocol = number(
-        Inner::family == net::Family::inet ? net::IpProtocol::ipip : net::IpProtocol::ipv6
-    );
+    net::header_at<GueHeader>(l4 + sizeof(UdpHeader))->protocol =
+        number(Inner::family == net::Family::inet ? net::IpProtocol::ipip : net::IpProtocol::ipv6);
     if ((header.tunnel.flags & (TunnelFlags::checksum | TunnelFlags::remote_checksum)) == 0) return;
     const auto* l3 = rte_pktmbuf_mtod(packet, const std::byte*);
     std::uint64_t sum = sum_bytes(packet, offset, length);
@@ -141,7 +143,8 @@ std::size_t write_inner_template(std::byte* to, const ipvs::Tunnel& tunnel) noex
             net::header_at<GreHeader>(to)->flags_and_version =
                 net::Be16{GreHeader::checksum_present};
             return sizeof(GreHeader) + sizeof(GreChecksum);
-        case TunnelType::ipip: break;
+        case TunnelType::ipip:
+            break;
     }
     return 0;
 }
@@ -149,9 +152,12 @@ std::size_t write_inner_template(std::byte* to, const ipvs::Tunnel& tunnel) noex
 /// The outer protocol number where it does not depend on the inner family, else 0.
 std::uint8_t fixed_protocol(TunnelType type) noexcept {
     switch (type) {
-        case TunnelType::gue: return number(net::IpProtocol::udp);
-        case TunnelType::gre: return number(net::IpProtocol::gre);
-        case TunnelType::ipip: break;
+        case TunnelType::gue:
+            return number(net::IpProtocol::udp);
+        case TunnelType::gre:
+            return number(net::IpProtocol::gre);
+        case TunnelType::ipip:
+            break;
     }
     return 0;
 }
@@ -214,16 +220,15 @@ bool encapsulate(
         case TunnelType::gre:
             fill_gre<Inner>(packet, header, l4_offset, length - l4_offset);
             break;
-        case TunnelType::ipip: break;
+        case TunnelType::ipip:
+            break;
     }
     return true;
 }
 
-template bool encapsulate<V4>(
-    rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&
-) noexcept;
-template bool encapsulate<V6>(
-    rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&
-) noexcept;
+template bool
+encapsulate<V4>(rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&) noexcept;
+template bool
+encapsulate<V6>(rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&) noexcept;
 
 }  // namespace nlvs::forwarding

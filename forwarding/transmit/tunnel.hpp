@@ -1,16 +1,16 @@
 #pragma once
 
-#include <rte_mbuf.h>
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-
 #include "compat/ipvs/destination.hpp"
 #include "compat/net/ip_address.hpp"
 #include "forwarding/config/destination.hpp"
 #include "forwarding/packet/flow.hpp"
 #include "forwarding/packet/parsed.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include <rte_mbuf.h>
 
 namespace nlvs::forwarding {
 
@@ -49,9 +49,9 @@ TunnelHeader build_tunnel_header(
 
 /// What of encapsulation is not in the packet.
 struct Encapsulation {
-    std::uint64_t flow_hash;              ///< of the inner flow
-    std::uint16_t& identification;        ///< the worker's counter for outer IPv4 headers
-    bool path_mtu_discovery = true;       ///< sysctl pmtu_disc
+    std::uint64_t flow_hash;         ///< of the inner flow
+    std::uint16_t& identification;   ///< the worker's counter for outer IPv4 headers
+    bool path_mtu_discovery = true;  ///< sysctl pmtu_disc
 };
 
 /// Replaces the packet's layer-2 header by the outer header: data then starts at the outer IP
@@ -62,12 +62,10 @@ template <class Inner>
     rte_mbuf* packet, const Parsed& parsed, const TunnelHeader& header, const Encapsulation& how
 ) noexcept;
 
-extern template bool encapsulate<V4>(
-    rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&
-) noexcept;
-extern template bool encapsulate<V6>(
-    rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&
-) noexcept;
+extern template bool
+encapsulate<V4>(rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&) noexcept;
+extern template bool
+encapsulate<V6>(rte_mbuf*, const Parsed&, const TunnelHeader&, const Encapsulation&) noexcept;
 
 /// What becomes of a packet that is to leave over a link of limited MTU.
 enum class MtuVerdict : std::uint8_t {
@@ -87,14 +85,16 @@ inline MtuVerdict check_mtu(const Parsed& parsed, std::uint32_t mtu) noexcept {
             parsed.l3_length <= mtu;
         return dealt_out ? MtuVerdict::fragment : MtuVerdict::too_big;
     }
-    if (parsed.l3_length <= mtu) [[likely]] return MtuVerdict::fits;
+    if (parsed.l3_length <= mtu) [[likely]]
+        return MtuVerdict::fits;
     return parsed.fragmentation_allowed ? MtuVerdict::fragment : MtuVerdict::too_big;
 }
 
 /// How large the fragments of a packet may be whose verdict is `fragment`, before encapsulation.
 /// Linux: net/ipv4/ip_output.c ip_do_fragment, frag_max_size.
 inline std::uint32_t fragment_size(const Parsed& parsed, std::uint32_t mtu) noexcept {
-    return parsed.largest_fragment == 0 ? mtu : std::min<std::uint32_t>(mtu, parsed.largest_fragment);
+    return parsed.largest_fragment == 0 ? mtu
+                                        : std::min<std::uint32_t>(mtu, parsed.largest_fragment);
 }
 
 /// MTU left to the inner packet, for check_tunnel_mtu and for the ICMP error.
@@ -105,7 +105,9 @@ inline std::uint32_t tunnel_mtu(const TunnelHeader& header, std::uint32_t route_
 /// The same for a packet about to be encapsulated. Linux: ip_vs_xmit.c __ip_vs_get_out_rt,
 /// __ip_vs_get_out_rt_v6: the underlay decides which minimum holds.
 inline MtuVerdict check_tunnel_mtu(
-    const Parsed& parsed, const TunnelHeader& header, std::uint32_t route_mtu,
+    const Parsed& parsed,
+    const TunnelHeader& header,
+    std::uint32_t route_mtu,
     bool path_mtu_discovery
 ) noexcept {
     constexpr std::uint32_t minimum_v4 = 68;
@@ -114,9 +116,10 @@ inline MtuVerdict check_tunnel_mtu(
     if (mtu < (header.outer == net::Family::inet ? minimum_v4 : minimum_v6)) {
         return MtuVerdict::drop;
     }
-    if (parsed.l3_length <= mtu) [[likely]] return MtuVerdict::fits;
-    const bool ignore_dont_fragment =
-        parsed.family == net::Family::inet && header.outer == net::Family::inet && !path_mtu_discovery;
+    if (parsed.l3_length <= mtu) [[likely]]
+        return MtuVerdict::fits;
+    const bool ignore_dont_fragment = parsed.family == net::Family::inet &&
+                                      header.outer == net::Family::inet && !path_mtu_discovery;
     return parsed.fragmentation_allowed || ignore_dont_fragment ? MtuVerdict::fragment
                                                                 : MtuVerdict::too_big;
 }

@@ -4,7 +4,11 @@
 // Each line is the median over 2001 bursts of 32 packets of the mean within the burst. `floor` is
 // the same loop with nothing but a load and a store per packet.
 
-#include <rte_cycles.h>
+#include "compat/net/ip_address.hpp"
+#include "forwarding/packet/parse.hpp"
+#include "forwarding/transmit/direct_route.hpp"
+#include "forwarding/transmit/masquerade.hpp"
+#include "tests/support/packet_builder.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,11 +16,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "compat/net/ip_address.hpp"
-#include "forwarding/packet/parse.hpp"
-#include "forwarding/transmit/direct_route.hpp"
-#include "forwarding/transmit/masquerade.hpp"
-#include "tests/support/packet_builder.hpp"
+#include <rte_cycles.h>
 
 using namespace nlvs;
 using namespace nlvs::forwarding;
@@ -91,9 +91,11 @@ Connection<F> connection(std::uint8_t protocol) {
 
 int main() {
     using namespace test;
-    const Stack tcp4 = ipv4("10.0.0.100"_ip, "203.0.113.10"_ip) / tcp(40000, 80).ack() / payload(10);
+    const Stack tcp4 =
+        ipv4("10.0.0.100"_ip, "203.0.113.10"_ip) / tcp(40000, 80).ack() / payload(10);
     const Stack udp4 = ipv4("10.0.0.100"_ip, "203.0.113.10"_ip) / udp(40000, 80) / payload(18);
-    const Stack tcp6 = ipv6("2001:db8::100"_ip, "2001:db8::10"_ip) / tcp(40000, 80).ack() / payload(10);
+    const Stack tcp6 =
+        ipv6("2001:db8::100"_ip, "2001:db8::10"_ip) / tcp(40000, 80).ack() / payload(10);
     const Stack udp6 = ipv6("2001:db8::100"_ip, "2001:db8::10"_ip) / udp(40000, 80) / payload(18);
 
     const auto parse_one = [](auto& packet) { keep(parse(packet, packet.size())); };

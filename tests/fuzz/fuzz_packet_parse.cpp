@@ -1,7 +1,13 @@
 // Any bytes as a frame: parse is total, and whatever it accepts can be rewritten in every way
 // without leaving the frame, and back.
 
-#include <rte_mbuf.h>
+#include "compat/net/ip_address.hpp"
+#include "forwarding/packet/parse.hpp"
+#include "forwarding/packet/partial_checksum.hpp"
+#include "forwarding/transmit/direct_route.hpp"
+#include "forwarding/transmit/icmp_related.hpp"
+#include "forwarding/transmit/masquerade.hpp"
+#include "forwarding/transmit/tunnel.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -12,13 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "compat/net/ip_address.hpp"
-#include "forwarding/packet/parse.hpp"
-#include "forwarding/packet/partial_checksum.hpp"
-#include "forwarding/transmit/direct_route.hpp"
-#include "forwarding/transmit/icmp_related.hpp"
-#include "forwarding/transmit/masquerade.hpp"
-#include "forwarding/transmit/tunnel.hpp"
+#include <rte_mbuf.h>
 
 namespace {
 
@@ -44,9 +44,7 @@ public:
 
     rte_mbuf* mbuf() { return &mbuf_; }
 
-    std::vector<std::byte> bytes() const {
-        return {block_.begin() + mbuf_.data_off, block_.end()};
-    }
+    std::vector<std::byte> bytes() const { return {block_.begin() + mbuf_.data_off, block_.end()}; }
 
 private:
     static constexpr std::uint16_t headroom = 64;
@@ -98,7 +96,9 @@ void masquerade_there_and_back(std::span<const std::byte> bytes, const Parsed& p
     }
     const auto rewritten = frame.bytes();
     const Parsed again = parse(rewritten, rewritten.size());
-    require(again.kind == PacketKind::transport && again.flow<F>().destination == there.destination);
+    require(
+        again.kind == PacketKind::transport && again.flow<F>().destination == there.destination
+    );
     require(again.flow<F>().destination_port == there.destination_port);
     masquerade<F, Direction::request>(frame.mbuf(), again, back);
     const auto restored = frame.bytes();
@@ -115,7 +115,8 @@ void encapsulate_in_everything(std::span<const std::byte> bytes, const Parsed& p
                  {build_tunnel_header(address<V4>(2), address<V4>(1), tunnel),
                   build_tunnel_header(address<V6>(2), address<V6>(1), tunnel)}) {
                 Frame frame{bytes};
-                require(encapsulate<F>(frame.mbuf(), parsed, header, {bytes.size(), identification}));
+                require(encapsulate<F>(frame.mbuf(), parsed, header, {bytes.size(), identification})
+                );
                 require(frame.mbuf()->pkt_len == std::size_t{header.length} + parsed.l3_length);
             }
         }
@@ -142,7 +143,9 @@ void check(std::span<const std::byte> bytes) {
     check_offsets(parsed, bytes.size());
     // A first segment of any size must not be read beyond.
     for (std::size_t size = 0; size < std::min<std::size_t>(bytes.size(), 128); size += 7) {
-        const std::vector<std::byte> segment(bytes.begin(), bytes.begin() + static_cast<long>(size));
+        const std::vector<std::byte> segment(
+            bytes.begin(), bytes.begin() + static_cast<long>(size)
+        );
         parse(segment, bytes.size());
     }
     if (parsed.family == net::Family::inet) {

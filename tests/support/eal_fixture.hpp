@@ -1,8 +1,5 @@
 #pragma once
 
-#include <rte_eal.h>
-#include <rte_mbuf.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -11,6 +8,9 @@
 #include <span>
 #include <stdexcept>
 #include <vector>
+
+#include <rte_eal.h>
+#include <rte_mbuf.h>
 
 namespace nlvs::test {
 
@@ -31,9 +31,14 @@ public:
 private:
     Eal() {
         std::array<const char*, 8> arguments{
-            "test", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m", "64",
-            "--log-level=critical"
-        };
+            "test",
+            "--no-huge",
+            "--no-pci",
+            "--no-shconf",
+            "--no-telemetry",
+            "-m",
+            "64",
+            "--log-level=critical"};
         std::array<char*, arguments.size()> argv{};
         for (std::size_t i = 0; i < argv.size(); ++i) argv[i] = const_cast<char*>(arguments[i]);
         if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
@@ -61,7 +66,8 @@ inline rte_mbuf* to_mbuf(std::span<const std::byte> bytes, std::size_t segment =
         rte_mbuf* next = rte_pktmbuf_alloc(Eal::instance().pool());
         if (next == nullptr) throw std::bad_alloc{};
         std::memcpy(
-            rte_pktmbuf_append(next, static_cast<std::uint16_t>(part.size())), part.data(),
+            rte_pktmbuf_append(next, static_cast<std::uint16_t>(part.size())),
+            part.data(),
             part.size()
         );
         if (head == nullptr) {

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "tests/support/packet_layers.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
-
-#include "tests/support/packet_layers.hpp"
 
 /// Packets as their layers: `ipv4(client, vip) / tcp(40000, 80).syn() / payload(8)`.
 ///
@@ -74,22 +74,34 @@ private:
                     builder::set16(result, 4, result.size());
                 }
                 break;
-            default: break;
+            default:
+                break;
         }
         return result;
     }
 
     static void name_next(const Layer& layer, const Layer& next, Bytes& header) {
         switch (layer.kind) {
-            case Layer::Kind::ethernet: builder::set16(header, 12, next.ether_type); break;
-            case Layer::Kind::vlan: builder::set16(header, 2, next.ether_type); break;
-            case Layer::Kind::ipv4: header[9] = std::byte{next.protocol}; break;
-            case Layer::Kind::ipv6: header[6] = std::byte{next.protocol}; break;
-            case Layer::Kind::extension: header[0] = std::byte{next.protocol}; break;
+            case Layer::Kind::ethernet:
+                builder::set16(header, 12, next.ether_type);
+                break;
+            case Layer::Kind::vlan:
+                builder::set16(header, 2, next.ether_type);
+                break;
+            case Layer::Kind::ipv4:
+                header[9] = std::byte{next.protocol};
+                break;
+            case Layer::Kind::ipv6:
+                header[6] = std::byte{next.protocol};
+                break;
+            case Layer::Kind::extension:
+                header[0] = std::byte{next.protocol};
+                break;
             case Layer::Kind::transport:
                 if (layer.protocol == 47) builder::set16(header, 2, next.ether_type);
                 break;
-            case Layer::Kind::payload: break;
+            case Layer::Kind::payload:
+                break;
         }
     }
 

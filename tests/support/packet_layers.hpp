@@ -1,13 +1,13 @@
 #pragma once
 
+#include "compat/net/ip_address.hpp"
+#include "compat/net/mac_address.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
-
-#include "compat/net/ip_address.hpp"
-#include "compat/net/mac_address.hpp"
 
 /// The layers of packet_builder.hpp: headers as bytes, with what a test sets in them.
 namespace nlvs::test {
@@ -63,20 +63,15 @@ struct Layer {
 
     Kind kind = Kind::payload;
     Bytes header;
-    std::uint8_t protocol = 59;       ///< its number in an IP header
-    std::uint16_t ether_type = 0;     ///< its number in an Ethernet header
-    std::size_t checksum_at = 0;      ///< transport: 0 if none
+    std::uint8_t protocol = 59;    ///< its number in an IP header
+    std::uint16_t ether_type = 0;  ///< its number in an Ethernet header
+    std::size_t checksum_at = 0;   ///< transport: 0 if none
     bool keep_length = false;
     bool keep_checksum = false;
     bool keep_protocol = false;
 };
 
-template <class Self>
-struct LayerOf : Layer {
-    Self& self() { return static_cast<Self&>(*this); }
-};
-
-struct Ethernet : LayerOf<Ethernet> {
+struct Ethernet : Layer {
     Ethernet(const net::MacAddress& destination, const net::MacAddress& source) {
         kind = Kind::ethernet;
         builder::append(header, destination.bytes);
@@ -98,7 +93,7 @@ inline Ethernet ethernet(
     return {destination, source};
 }
 
-struct Vlan : LayerOf<Vlan> {
+struct Vlan : Layer {
     Vlan(std::uint16_t tci, std::uint16_t own_type) {
         kind = Kind::vlan;
         ether_type = own_type;
@@ -107,9 +102,11 @@ struct Vlan : LayerOf<Vlan> {
     }
 };
 
-inline Vlan vlan(std::uint16_t tci, std::uint16_t own_type = 0x8100) { return {tci, own_type}; }
+inline Vlan vlan(std::uint16_t tci, std::uint16_t own_type = 0x8100) {
+    return {tci, own_type};
+}
 
-struct Ipv4 : LayerOf<Ipv4> {
+struct Ipv4 : Layer {
     Ipv4(const net::IpAddress& source, const net::IpAddress& destination) {
         kind = Kind::ipv4;
         protocol = 4;
@@ -124,6 +121,7 @@ struct Ipv4 : LayerOf<Ipv4> {
     }
 
     Ipv4& tos(std::uint8_t value) { return byte(1, value); }
+
     Ipv4& ttl(std::uint8_t value) { return byte(8, value); }
 
     Ipv4& id(std::uint16_t value) {
@@ -178,7 +176,7 @@ inline Ipv4 ipv4(const net::IpAddress& source, const net::IpAddress& destination
     return {source, destination};
 }
 
-struct Ipv6 : LayerOf<Ipv6> {
+struct Ipv6 : Layer {
     Ipv6(const net::IpAddress& source, const net::IpAddress& destination) {
         kind = Kind::ipv6;
         protocol = 41;
@@ -225,7 +223,7 @@ inline Ipv6 ipv6(const net::IpAddress& source, const net::IpAddress& destination
 }
 
 /// An IPv6 extension header whose first byte names the next one.
-struct Extension : LayerOf<Extension> {
+struct Extension : Layer {
     Extension(std::uint8_t number, Bytes content) {
         kind = Kind::extension;
         protocol = number;
@@ -261,7 +259,7 @@ inline Extension fragment6(std::size_t offset, bool more, std::uint32_t id = 1) 
 }
 
 template <class Self>
-struct Transport : LayerOf<Self> {
+struct Transport : Layer {
     Transport(std::uint8_t number, std::size_t size, std::size_t checksum_offset) {
         this->kind = Layer::Kind::transport;
         this->protocol = number;
@@ -272,7 +270,7 @@ struct Transport : LayerOf<Self> {
     Self& checksum(std::uint16_t value) {
         builder::set16(this->header, this->checksum_at, value);
         this->keep_checksum = true;
-        return this->self();
+        return static_cast<Self&>(*this);
     }
 };
 
@@ -290,8 +288,11 @@ struct Tcp : Transport<Tcp> {
     }
 
     Tcp& fin() { return flags(0x01); }
+
     Tcp& syn() { return flags(0x02); }
+
     Tcp& rst() { return flags(0x04); }
+
     Tcp& ack() { return flags(0x10); }
 
     Tcp& sequence(std::uint32_t value) {
@@ -311,7 +312,9 @@ struct Tcp : Transport<Tcp> {
     }
 };
 
-inline Tcp tcp(std::uint16_t source, std::uint16_t destination) { return {source, destination}; }
+inline Tcp tcp(std::uint16_t source, std::uint16_t destination) {
+    return {source, destination};
+}
 
 struct Udp : Transport<Udp> {
     Udp(std::uint16_t source, std::uint16_t destination) : Transport{17, 8, 6} {
@@ -326,7 +329,9 @@ struct Udp : Transport<Udp> {
     }
 };
 
-inline Udp udp(std::uint16_t source, std::uint16_t destination) { return {source, destination}; }
+inline Udp udp(std::uint16_t source, std::uint16_t destination) {
+    return {source, destination};
+}
 
 /// A common header with one chunk header of `chunk_type`.
 struct Sctp : Transport<Sctp> {
@@ -361,7 +366,7 @@ inline Icmp icmpv6(std::uint8_t type, std::uint8_t code, std::uint32_t rest = 0)
     return {58, type, code, rest};
 }
 
-struct Gre : LayerOf<Gre> {
+struct Gre : Layer {
     explicit Gre(bool with_checksum) {
         kind = Kind::transport;
         protocol = 47;
@@ -371,7 +376,9 @@ struct Gre : LayerOf<Gre> {
     }
 };
 
-inline Gre gre(bool with_checksum = false) { return Gre{with_checksum}; }
+inline Gre gre(bool with_checksum = false) {
+    return Gre{with_checksum};
+}
 
 inline Layer raw(Bytes bytes, std::uint8_t protocol = 59) {
     Layer layer;

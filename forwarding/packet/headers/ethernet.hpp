@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include "compat/net/mac_address.hpp"
 #include "forwarding/packet/headers/field.hpp"
+
+#include <cstdint>
 
 namespace nlvs::forwarding {
 

@@ -1,14 +1,14 @@
 #pragma once
 
+#include "compat/net/big_endian.hpp"
+#include "compat/net/ip_address.hpp"
+#include "compat/net/port.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
-
-#include "compat/net/big_endian.hpp"
-#include "compat/net/ip_address.hpp"
-#include "compat/net/port.hpp"
 
 namespace nlvs::forwarding {
 
@@ -16,7 +16,8 @@ namespace nlvs::forwarding {
 /// and writes are single moves. Headers are made of these, so that one at any offset may be
 /// viewed in place (net::header_at).
 template <class T>
-    requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
+
 class Field {
 public:
     Field() = default;
@@ -36,11 +37,9 @@ public:
         return value;
     }
 
-    auto host() const noexcept
-        requires requires(T value) { value.host(); }
-    {
-        return get().host();
-    }
+    auto host() const noexcept requires requires(T value) { value.host(); }
+
+    { return get().host(); }
 
 private:
     std::array<std::byte, sizeof(T)> bytes_;

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <cstdint>
-
 #include "forwarding/packet/headers/field.hpp"
+
+#include <cstdint>
 
 namespace nlvs::forwarding {
 

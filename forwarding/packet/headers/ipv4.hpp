@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "compat/net/ip_address.hpp"
 #include "compat/net/ip_protocol.hpp"
 #include "forwarding/packet/headers/field.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace nlvs::forwarding {
 

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "compat/net/ip_address.hpp"
 #include "forwarding/packet/headers/field.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace nlvs::forwarding {
 
@@ -42,7 +42,8 @@ enum class Ipv6Extension : std::uint8_t {
 /// The common beginning of every extension header but the fragment header.
 struct Ipv6ExtensionHeader {
     std::uint8_t next_header;
-    std::uint8_t length;  ///< beyond the first eight bytes, in eights; authentication: in fours less 2
+    std::uint8_t
+        length;  ///< beyond the first eight bytes, in eights; authentication: in fours less 2
 };
 
 static_assert(sizeof(Ipv6ExtensionHeader) == 2);

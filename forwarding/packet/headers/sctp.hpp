@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "compat/net/port.hpp"
 #include "forwarding/packet/headers/field.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace nlvs::forwarding {
 

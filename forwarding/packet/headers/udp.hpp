@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstddef>
-
 #include "compat/net/port.hpp"
 #include "forwarding/packet/headers/field.hpp"
+
+#include <cstddef>
 
 namespace nlvs::forwarding {
 

@@ -1,15 +1,14 @@
 #include "forwarding/packet/checksum.hpp"
 
-#include <rte_ip.h>
-
-#include <boost/test/unit_test.hpp>
+#include "tests/support/packet_builder.hpp"
 
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <random>
 
-#include "tests/support/packet_builder.hpp"
+#include <boost/test/unit_test.hpp>
+#include <rte_ip.h>
 
 namespace nlvs::forwarding {
 namespace {
@@ -98,8 +97,9 @@ BOOST_AUTO_TEST_CASE(a_header_checksum_covers_options) {
     using net::operator""_ip;
     for (const std::size_t options : {0, 4, 20, 40}) {
         BOOST_TEST_CONTEXT(options << " bytes of options") {
-            auto bytes = (test::ipv4("10.0.0.1"_ip, "10.0.0.2"_ip).options(options) /
-                          test::payload(4)).bytes();
+            auto bytes =
+                (test::ipv4("10.0.0.1"_ip, "10.0.0.2"_ip).options(options) / test::payload(4))
+                    .bytes();
             auto& header = *net::header_at<Ipv4Header>(bytes.data());
             BOOST_TEST(has_valid_checksum(header));
             const Be16 right = header.checksum;
@@ -116,11 +116,14 @@ BOOST_AUTO_TEST_CASE(every_ttl_decrements_with_a_right_checksum) {
     for (unsigned ttl = 2; ttl < 256; ++ttl) {
         const auto hop = [](unsigned value) {
             return test::ipv4("10.0.0.1"_ip, "198.51.100.7"_ip)
-                       .ttl(static_cast<std::uint8_t>(value)) / test::payload(4);
+                       .ttl(static_cast<std::uint8_t>(value)) /
+                   test::payload(4);
         };
         auto bytes = hop(ttl).bytes();
         decrement_ttl(*net::header_at<Ipv4Header>(bytes.data()));
-        BOOST_TEST_CONTEXT("ttl " << ttl) { BOOST_TEST((bytes == hop(ttl - 1).bytes())); }
+        BOOST_TEST_CONTEXT("ttl " << ttl) {
+            BOOST_TEST((bytes == hop(ttl - 1).bytes()));
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 #include "forwarding/packet/parse.hpp"
 
-#include <boost/test/unit_test.hpp>
+#include "compat/net/ip_address.hpp"
+#include "tests/support/packet_builder.hpp"
 
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
-#include "compat/net/ip_address.hpp"
-#include "tests/support/packet_builder.hpp"
+#include <boost/test/unit_test.hpp>
 
 namespace nlvs::forwarding {
 namespace {
@@ -31,7 +31,9 @@ Parsed parse_frame(const Stack& stack) {
     return parse_exact(frame, frame.size());
 }
 
-PacketKind kind_of(const Stack& stack) { return parse_frame(stack).kind; }
+PacketKind kind_of(const Stack& stack) {
+    return parse_frame(stack).kind;
+}
 
 }  // namespace
 
@@ -52,8 +54,7 @@ BOOST_AUTO_TEST_CASE(a_tcp_packet_yields_flow_offsets_and_flags) {
     BOOST_TEST(p.l3_length == 48);
     BOOST_TEST(p.l4_length() == 28U);
     const FlowKey<V4> flow{
-        client.v4(), vip.v4(), net::Port{std::uint16_t{40000}}, net::Port{std::uint16_t{80}}, 6
-    };
+        client.v4(), vip.v4(), net::Port{std::uint16_t{40000}}, net::Port{std::uint16_t{80}}, 6};
     BOOST_TEST((p.flow4 == flow));
     BOOST_TEST((p.flow<V4>() == flow));
 }
@@ -75,9 +76,15 @@ BOOST_AUTO_TEST_CASE(a_udp_packet_over_ipv6_yields_its_flow) {
     BOOST_TEST(p.l4_offset == 54);
     BOOST_TEST(p.payload_offset == 62);
     BOOST_TEST(p.l3_length == 56);
-    BOOST_TEST((p.flow6 == FlowKey<V6>{
-        client6.v6(), vip6.v6(), net::Port{std::uint16_t{5353}}, net::Port{std::uint16_t{53}}, 17
-    }));
+    BOOST_TEST(
+        (p.flow6 ==
+         FlowKey<V6>{
+             client6.v6(),
+             vip6.v6(),
+             net::Port{std::uint16_t{5353}},
+             net::Port{std::uint16_t{53}},
+             17})
+    );
 }
 
 BOOST_AUTO_TEST_CASE(an_sctp_packet_tells_its_first_chunk) {
@@ -98,8 +105,9 @@ BOOST_AUTO_TEST_CASE(up_to_two_vlan_tags_are_looked_through) {
     BOOST_TEST((two.kind == PacketKind::transport));
     BOOST_TEST(two.vlan_tci == 5);
     BOOST_TEST(two.l3_offset == 22);
-    BOOST_TEST((kind_of(ethernet() / vlan(1) / vlan(2) / vlan(3) / ipv4(client, vip)) ==
-                PacketKind::other));
+    BOOST_TEST(
+        (kind_of(ethernet() / vlan(1) / vlan(2) / vlan(3) / ipv4(client, vip)) == PacketKind::other)
+    );
 }
 
 BOOST_AUTO_TEST_CASE(ethernet_padding_is_not_part_of_the_packet) {
@@ -148,10 +156,12 @@ BOOST_AUTO_TEST_CASE(fragments_of_transports_go_to_reassembly) {
 }
 
 BOOST_AUTO_TEST_CASE(fragments_of_anything_else_are_the_kernels) {
-    BOOST_TEST((kind_of(ipv4(client, vip).fragment(0, true) / icmp(8, 0) / payload(8)) ==
-                PacketKind::other));
-    BOOST_TEST((kind_of(ipv6(client6, vip6) / fragment6(0, true) / icmpv6(128, 0)) ==
-                PacketKind::other));
+    BOOST_TEST((
+        kind_of(ipv4(client, vip).fragment(0, true) / icmp(8, 0) / payload(8)) == PacketKind::other
+    ));
+    BOOST_TEST(
+        (kind_of(ipv6(client6, vip6) / fragment6(0, true) / icmpv6(128, 0)) == PacketKind::other)
+    );
 }
 
 BOOST_AUTO_TEST_CASE(an_icmp_error_yields_the_embedded_flow) {
@@ -165,10 +175,15 @@ BOOST_AUTO_TEST_CASE(an_icmp_error_yields_the_embedded_flow) {
             BOOST_TEST(p.icmp_code == 1);
             BOOST_TEST(p.inner_l3_offset == 42);
             BOOST_TEST(p.inner_l4_offset == 62);
-            BOOST_TEST((p.flow4 == FlowKey<V4>{
-                vip.v4(), client.v4(), net::Port{std::uint16_t{80}},
-                net::Port{std::uint16_t{40000}}, 17
-            }));
+            BOOST_TEST(
+                (p.flow4 ==
+                 FlowKey<V4>{
+                     vip.v4(),
+                     client.v4(),
+                     net::Port{std::uint16_t{80}},
+                     net::Port{std::uint16_t{40000}},
+                     17})
+            );
         }
     }
 }
@@ -181,10 +196,15 @@ BOOST_AUTO_TEST_CASE(an_icmpv6_error_yields_the_embedded_flow) {
             BOOST_TEST((p.kind == PacketKind::icmp_error));
             BOOST_TEST(p.inner_l3_offset == 14 + 40 + 8);
             BOOST_TEST(p.inner_l4_offset == 14 + 40 + 8 + 40 + 8);
-            BOOST_TEST((p.flow6 == FlowKey<V6>{
-                vip6.v6(), client6.v6(), net::Port{std::uint16_t{80}},
-                net::Port{std::uint16_t{40000}}, 6
-            }));
+            BOOST_TEST(
+                (p.flow6 ==
+                 FlowKey<V6>{
+                     vip6.v6(),
+                     client6.v6(),
+                     net::Port{std::uint16_t{80}},
+                     net::Port{std::uint16_t{40000}},
+                     6})
+            );
         }
     }
 }
@@ -192,8 +212,9 @@ BOOST_AUTO_TEST_CASE(an_icmpv6_error_yields_the_embedded_flow) {
 BOOST_AUTO_TEST_CASE(an_icmp_error_needs_only_eight_embedded_transport_bytes) {
     auto inner = (ipv4(vip, client) / tcp(80, 40000) / payload(100)).bytes();
     inner.resize(28);
-    BOOST_TEST((kind_of(ipv4(client, vip) / icmp(3, 4, 1400) / raw(inner)) ==
-                PacketKind::icmp_error));
+    BOOST_TEST(
+        (kind_of(ipv4(client, vip) / icmp(3, 4, 1400) / raw(inner)) == PacketKind::icmp_error)
+    );
     inner.resize(27);
     BOOST_TEST((kind_of(ipv4(client, vip) / icmp(3, 4, 1400) / raw(inner)) == PacketKind::other));
 }
@@ -201,7 +222,8 @@ BOOST_AUTO_TEST_CASE(an_icmp_error_needs_only_eight_embedded_transport_bytes) {
 BOOST_AUTO_TEST_CASE(an_icmp_error_about_a_tunnel_packet_is_recognised) {
     const auto tunnelled =
         (ipv4("192.168.1.1"_ip, "192.168.1.2"_ip) / ipv4(client, vip) / udp(1, 2)).bytes();
-    const auto p = parse_frame(ipv4("192.168.1.2"_ip, "192.168.1.1"_ip) / icmp(3, 2) / raw(tunnelled));
+    const auto p =
+        parse_frame(ipv4("192.168.1.2"_ip, "192.168.1.1"_ip) / icmp(3, 2) / raw(tunnelled));
     BOOST_TEST((p.kind == PacketKind::icmp_error));
     BOOST_TEST(p.flow4.protocol == 4);
     BOOST_TEST(p.flow4.source_port.is_any());
@@ -210,6 +232,7 @@ BOOST_AUTO_TEST_CASE(an_icmp_error_about_a_tunnel_packet_is_recognised) {
 
 BOOST_AUTO_TEST_CASE(what_the_engine_does_not_balance_is_the_kernels) {
     const auto inner = (ipv4(vip, client) / udp(80, 40000)).bytes();
+
     const struct {
         const char* name;
         Stack stack;
@@ -223,7 +246,7 @@ BOOST_AUTO_TEST_CASE(what_the_engine_does_not_balance_is_the_kernels) {
         {"neighbour solicitation", ipv6(client6, vip6) / icmpv6(135, 0) / payload(16)},
         {"VRRP", ipv4(client, "224.0.0.18"_ip).proto(112) / payload(20)},
         {"GRE", ipv4(client, vip) / gre() / ipv4(client, vip)},
-        {"IPv6 no next header", ipv6(client6, vip6)/ payload(0)},
+        {"IPv6 no next header", ipv6(client6, vip6) / payload(0)},
         {"error about a later fragment",
          ipv4(client, vip) / icmp(3, 1) /
              raw((ipv4(vip, client).fragment(8, false).proto(17) / payload(8)).bytes())},
@@ -233,8 +256,11 @@ BOOST_AUTO_TEST_CASE(what_the_engine_does_not_balance_is_the_kernels) {
         {"v4 error quoting v6",
          ipv4(client, vip) / icmp(3, 1) / raw((ipv6(vip6, client6) / udp(1, 2)).bytes())},
     };
+
     for (const auto& row : rows) {
-        BOOST_TEST_CONTEXT(row.name) { BOOST_TEST((kind_of(row.stack) == PacketKind::other)); }
+        BOOST_TEST_CONTEXT(row.name) {
+            BOOST_TEST((kind_of(row.stack) == PacketKind::other));
+        }
     }
 }
 
@@ -245,8 +271,7 @@ BOOST_AUTO_TEST_CASE(contradicting_lengths_are_malformed) {
     } rows[] = {
         {"version 5", ipv4(client, vip).version_and_length(0x55) / udp(1, 2)},
         {"header length 16", ipv4(client, vip).version_and_length(0x44) / udp(1, 2)},
-        {"header longer than packet",
-         ipv4(client, vip).version_and_length(0x4F) / udp(1, 2)},
+        {"header longer than packet", ipv4(client, vip).version_and_length(0x4F) / udp(1, 2)},
         {"total length beyond the frame", ipv4(client, vip).total_length(29) / udp(1, 2)},
         {"total length below the header", ipv4(client, vip).total_length(19) / udp(1, 2)},
         {"wrong header checksum", ipv4(client, vip).checksum(1) / udp(1, 2)},
@@ -260,12 +285,14 @@ BOOST_AUTO_TEST_CASE(contradicting_lengths_are_malformed) {
         {"IPv6 version 4", ipv6(client6, vip6).payload_length(8) / extension(0)},
         {"IPv6 payload beyond the frame", ipv6(client6, vip6).payload_length(9) / udp(1, 2)},
         {"IPv6 extension beyond the packet",
-         ipv6(client6, vip6).next_header(60) / raw(Bytes{std::byte{17}, std::byte{1}, {}, {}, {}, {}, {}, {}})},
+         ipv6(client6, vip6).next_header(60) /
+             raw(Bytes{std::byte{17}, std::byte{1}, {}, {}, {}, {}, {}, {}})},
         {"VLAN tag cut", ethernet().type(0x8100) / payload(3)},
         {"IPv4 header cut", ethernet().type(0x0800) / payload(19)},
         {"IPv6 header cut", ethernet().type(0x86DD) / payload(39)},
         {"Ethernet cut", Stack{raw(Bytes(13))}},
     };
+
     for (const auto& row : rows) {
         if (row.name == std::string_view{"IPv6 version 4"}) {
             auto frame = row.stack.frame();
@@ -273,8 +300,8 @@ BOOST_AUTO_TEST_CASE(contradicting_lengths_are_malformed) {
             BOOST_TEST((parse(frame, frame.size()).kind == PacketKind::malformed));
             continue;
         }
-        const Bytes frame = row.name == std::string_view{"Ethernet cut"} ? row.stack.bytes()
-                                                                        : row.stack.frame();
+        const Bytes frame =
+            row.name == std::string_view{"Ethernet cut"} ? row.stack.bytes() : row.stack.frame();
         BOOST_TEST_CONTEXT(row.name) {
             BOOST_TEST((parse_exact(frame, frame.size()).kind == PacketKind::malformed));
         }

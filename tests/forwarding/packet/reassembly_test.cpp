@@ -1,18 +1,18 @@
 #include "forwarding/packet/reassembly.hpp"
 
-#include <boost/test/unit_test.hpp>
-
-#include <algorithm>
-#include <cstdint>
-#include <random>
-#include <vector>
-
 #include "compat/net/ip_address.hpp"
 #include "forwarding/packet/packet.hpp"
 #include "forwarding/packet/parse.hpp"
 #include "forwarding/transmit/fragment.hpp"
 #include "tests/support/eal_fixture.hpp"
 #include "tests/support/packet_builder.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include <boost/test/unit_test.hpp>
 
 namespace nlvs::forwarding {
 namespace {
@@ -57,11 +57,16 @@ const Bytes datagram = [] {
     return Bytes{bytes.begin() + 20, bytes.end()};
 }();
 
-Ipv4 header(std::uint16_t id = 7) { return ipv4(client, vip).id(id).proto(17); }
+Ipv4 header(std::uint16_t id = 7) {
+    return ipv4(client, vip).id(id).proto(17);
+}
 
 Stack piece(std::size_t begin, std::size_t end, Ipv4 ip = header()) {
     return ip.fragment(begin, end != datagram.size()) /
-           raw({datagram.begin() + static_cast<long>(begin), datagram.begin() + static_cast<long>(end)});
+           raw(
+               {datagram.begin() + static_cast<long>(begin),
+                datagram.begin() + static_cast<long>(end)}
+           );
 }
 
 const Bytes whole = (header() / raw(datagram)).frame();
@@ -122,6 +127,7 @@ BOOST_AUTO_TEST_CASE(contradictions_end_the_datagram) {
         {"too long", piece(0, 64), header().fragment(65528, false) / payload(8)},
         {"ECN that cannot be", piece(0, 64, header().tos(1)), piece(64, 108, header().tos(0))},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             BOOST_TEST(add(row.first).empty());
@@ -135,7 +141,9 @@ BOOST_AUTO_TEST_CASE(contradictions_end_the_datagram) {
 
 BOOST_AUTO_TEST_CASE(congestion_seen_by_one_fragment_marks_the_packet) {
     BOOST_TEST(add(piece(0, 64, header().tos(0x2A))).empty());
-    BOOST_TEST((add(piece(64, 108, header().tos(0x2B))) == (header().tos(0x2B) / raw(datagram)).frame()));
+    BOOST_TEST(
+        (add(piece(64, 108, header().tos(0x2B))) == (header().tos(0x2B) / raw(datagram)).frame())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(df_survives_if_the_largest_fragment_had_it) {
@@ -206,12 +214,14 @@ BOOST_AUTO_TEST_CASE(ethernet_padding_does_not_get_in_between) {
 
 BOOST_AUTO_TEST_CASE(an_ipv6_packet_loses_its_fragment_header) {
     const Stack front = ipv6(client6, vip6) / extension(0, 16) / extension(43, 24);
-    const Bytes all = (ipv6(client6, vip6) / extension(0, 16) / extension(43, 24) / udp(1, 2) /
-                       payload(100)).frame();
+    const Bytes all =
+        (ipv6(client6, vip6) / extension(0, 16) / extension(43, 24) / udp(1, 2) / payload(100))
+            .frame();
     const Bytes data{all.begin() + 14 + 40 + 16 + 24, all.end()};
     const auto cut = [&](std::size_t begin, std::size_t end) {
         return front / fragment6(begin, end != data.size(), 99).next_header(17) /
-               raw({data.begin() + static_cast<long>(begin), data.begin() + static_cast<long>(end)});
+               raw({data.begin() + static_cast<long>(begin), data.begin() + static_cast<long>(end)}
+               );
     };
     BOOST_TEST(add(cut(48, 108)).empty());
     BOOST_TEST(add(cut(8, 48)).empty());
@@ -228,8 +238,9 @@ BOOST_AUTO_TEST_CASE(cutting_and_joining_restores_the_packet) {
             const std::size_t size = random() % 9000;
             const std::size_t mtu = std::max<std::size_t>(100 + random() % 1500, size / 100 + 100);
             const bool v4 = random() % 2 == 0;
-            const Bytes frame = v4 ? (header().options(random() % 3 * 4) / udp(1, 2) / payload(size)).frame()
-                                   : (ipv6(client6, vip6) / extension(0) / udp(1, 2) / payload(size)).frame();
+            const Bytes frame =
+                v4 ? (header().options(random() % 3 * 4) / udp(1, 2) / payload(size)).frame()
+                   : (ipv6(client6, vip6) / extension(0) / udp(1, 2) / payload(size)).frame();
             Packet packet{to_mbuf(frame, 500)};
             FragmentTrain train;
             const bool cut = v4 ? fragment_ipv4(packet.mbuf(), 14, mtu, train)
@@ -242,7 +253,8 @@ BOOST_AUTO_TEST_CASE(cutting_and_joining_restores_the_packet) {
                 pieces.back().insert(pieces.back().begin(), frame.begin(), frame.begin() + 14);
             }
             if (pieces.size() < 2) continue;
-            for (std::size_t n = random() % 4; n-- > 0;) pieces.push_back(pieces[random() % pieces.size()]);
+            for (std::size_t n = random() % 4; n-- > 0;)
+                pieces.push_back(pieces[random() % pieces.size()]);
             std::shuffle(pieces.begin(), pieces.end(), random);
             std::size_t complete = 0;
             for (const Bytes& bytes : pieces) {

@@ -1,17 +1,17 @@
 #include "forwarding/packet/transport_checksum.hpp"
 
-#include <boost/test/unit_test.hpp>
-
-#include <array>
-#include <cstdint>
-#include <vector>
-
 #include "compat/net/ip_address.hpp"
 #include "forwarding/packet/packet.hpp"
 #include "forwarding/packet/parse.hpp"
 #include "forwarding/packet/partial_checksum.hpp"
 #include "tests/support/eal_fixture.hpp"
 #include "tests/support/packet_builder.hpp"
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include <boost/test/unit_test.hpp>
 
 namespace nlvs::forwarding {
 namespace {
@@ -108,7 +108,8 @@ BOOST_AUTO_TEST_CASE(a_partial_checksum_is_completed) {
         BOOST_TEST_CONTEXT(row.name) {
             // As Linux leaves it: pseudo-header only, summed the textbook way.
             const std::size_t addresses = parsed.family == net::Family::inet ? 8 : 32;
-            const std::size_t at = parsed.l3_offset + (parsed.family == net::Family::inet ? 12U : 8U);
+            const std::size_t at =
+                parsed.l3_offset + (parsed.family == net::Family::inet ? 12U : 8U);
             Bytes pseudo(
                 expected.begin() + static_cast<long>(at),
                 expected.begin() + static_cast<long>(at + addresses)
@@ -121,7 +122,9 @@ BOOST_AUTO_TEST_CASE(a_partial_checksum_is_completed) {
             if (parsed.protocol == 132) {
                 builder::set32(partial, l4 + 8, 0);
             } else {
-                builder::set16(partial, l4 + (parsed.protocol == 6 ? 16U : 6U), builder::sum16(pseudo));
+                builder::set16(
+                    partial, l4 + (parsed.protocol == 6 ? 16U : 6U), builder::sum16(pseudo)
+                );
             }
             Packet packet{to_mbuf(partial)};
             BOOST_TEST(complete_partial_checksum(packet.mbuf(), parsed));

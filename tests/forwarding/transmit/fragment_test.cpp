@@ -1,15 +1,15 @@
 #include "forwarding/transmit/fragment.hpp"
 
-#include <boost/test/unit_test.hpp>
+#include "compat/net/ip_address.hpp"
+#include "forwarding/packet/packet.hpp"
+#include "tests/support/eal_fixture.hpp"
+#include "tests/support/packet_builder.hpp"
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
-#include "compat/net/ip_address.hpp"
-#include "forwarding/packet/packet.hpp"
-#include "tests/support/eal_fixture.hpp"
-#include "tests/support/packet_builder.hpp"
+#include <boost/test/unit_test.hpp>
 
 namespace nlvs::forwarding {
 namespace {
@@ -57,9 +57,14 @@ BOOST_AUTO_TEST_CASE(ipv4_is_cut_as_linux_cuts_it) {
     const Bytes data = part(whole.bytes(), 20, 3008);
     const auto pieces = fragments(whole.frame(), 1500);
     BOOST_TEST_REQUIRE(pieces.size() == 3U);
-    BOOST_TEST((pieces[0] == (ip().fragment(0, true).proto(17) / raw(part(data, 0, 1480))).bytes()));
-    BOOST_TEST((pieces[1] == (ip().fragment(1480, true).proto(17) / raw(part(data, 1480, 1480))).bytes()));
-    BOOST_TEST((pieces[2] == (ip().fragment(2960, false).proto(17) / raw(part(data, 2960, 48))).bytes()));
+    BOOST_TEST((pieces[0] == (ip().fragment(0, true).proto(17) / raw(part(data, 0, 1480))).bytes())
+    );
+    BOOST_TEST(
+        (pieces[1] == (ip().fragment(1480, true).proto(17) / raw(part(data, 1480, 1480))).bytes())
+    );
+    BOOST_TEST(
+        (pieces[2] == (ip().fragment(2960, false).proto(17) / raw(part(data, 2960, 48))).bytes())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(the_share_is_a_multiple_of_eight) {
@@ -87,10 +92,18 @@ BOOST_AUTO_TEST_CASE(a_fragment_can_be_cut_again) {
 BOOST_AUTO_TEST_CASE(only_copied_options_reach_later_fragments) {
     // Record route (7, not copied), then router alert (0x94, copied), then end of list.
     const Bytes options{
-        std::byte{7}, std::byte{7}, std::byte{4}, {}, {}, {}, {},
-        std::byte{0x94}, std::byte{4}, {}, {},
-        {}
-    };
+        std::byte{7},
+        std::byte{7},
+        std::byte{4},
+        {},
+        {},
+        {},
+        {},
+        std::byte{0x94},
+        std::byte{4},
+        {},
+        {},
+        {}};
     const auto with_options = [](const Bytes& bytes) {
         auto layer = ipv4(client, server).options(12).proto(17);
         std::copy(bytes.begin(), bytes.end(), layer.header.begin() + 20);
@@ -101,8 +114,12 @@ BOOST_AUTO_TEST_CASE(only_copied_options_reach_later_fragments) {
     const Bytes data = payload(64).header;
     const auto pieces = fragments((with_options(options) / raw(data)).frame(), 32 + 32);
     BOOST_TEST_REQUIRE(pieces.size() == 2U);
-    BOOST_TEST((pieces[0] == (with_options(options).fragment(0, true) / raw(part(data, 0, 32))).bytes()));
-    BOOST_TEST((pieces[1] == (with_options(later).fragment(32, false) / raw(part(data, 32, 32))).bytes()));
+    BOOST_TEST(
+        (pieces[0] == (with_options(options).fragment(0, true) / raw(part(data, 0, 32))).bytes())
+    );
+    BOOST_TEST(
+        (pieces[1] == (with_options(later).fragment(32, false) / raw(part(data, 32, 32))).bytes())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(ipv6_is_cut_as_linux_cuts_it) {
@@ -120,8 +137,8 @@ BOOST_AUTO_TEST_CASE(ipv6_is_cut_as_linux_cuts_it) {
 }
 
 BOOST_AUTO_TEST_CASE(the_fragment_header_follows_what_every_router_reads) {
-    const Stack whole = ipv6(client6, server6) / extension(0, 16) / extension(60) / extension(43, 24) /
-                        extension(60, 16) / udp(1, 2) / payload(1300);
+    const Stack whole = ipv6(client6, server6) / extension(0, 16) / extension(60) /
+                        extension(43, 24) / extension(60, 16) / udp(1, 2) / payload(1300);
     const Bytes rest = part(whole.bytes(), 40 + 16 + 8 + 24, 16 + 8 + 1300);
     const auto front = [](std::size_t offset, bool more) {
         return ipv6(client6, server6) / extension(0, 16) / extension(60) / extension(43, 24) /

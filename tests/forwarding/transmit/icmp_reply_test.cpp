@@ -1,17 +1,17 @@
 #include "forwarding/transmit/icmp_reply.hpp"
 
-#include <boost/test/unit_test.hpp>
-
-#include <algorithm>
-#include <cstdint>
-#include <vector>
-
 #include "compat/net/bytes.hpp"
 #include "compat/net/ip_address.hpp"
 #include "forwarding/packet/packet.hpp"
 #include "forwarding/packet/parse.hpp"
 #include "tests/support/eal_fixture.hpp"
 #include "tests/support/packet_builder.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include <boost/test/unit_test.hpp>
 
 namespace nlvs::forwarding {
 namespace {
@@ -25,14 +25,15 @@ const auto client6 = "2001:db8::100"_ip;
 const auto vip6 = "2001:db8::10"_ip;
 
 /// The error about `frame` from the virtual address, empty if none is sent.
-Bytes error_about(const Bytes& frame, IcmpError error, std::uint32_t mtu = 0, std::size_t segment = 200) {
+Bytes error_about(
+    const Bytes& frame, IcmpError error, std::uint32_t mtu = 0, std::size_t segment = 200
+) {
     const Parsed parsed = parse(frame, frame.size());
     Packet packet{to_mbuf(frame, segment)};
     Packet reply{
         parsed.family == net::Family::inet
             ? make_icmp_error<V4>(packet.mbuf(), parsed, error, mtu, vip.v4())
-            : make_icmp_error<V6>(packet.mbuf(), parsed, error, mtu, vip6.v6())
-    };
+            : make_icmp_error<V6>(packet.mbuf(), parsed, error, mtu, vip6.v6())};
     BOOST_TEST((to_bytes(packet.mbuf()) == frame));
     return reply ? to_bytes(reply.mbuf()) : Bytes{};
 }
@@ -62,6 +63,7 @@ BOOST_AUTO_TEST_CASE(each_error_has_linuxs_type_and_code) {
         {IcmpError::prohibited, icmp(3, 13), icmpv6(1, 1)},
         {IcmpError::time_exceeded, icmp(11, 0), icmpv6(3, 0)},
     };
+
     const Stack four = ipv4(client, vip).id(0xA63E).ttl(1).df() / udp(40130, 8000) / payload(32);
     const Stack six = ipv6(client6, vip6).hop_limit(1).flow_label(0xAABB9) / tcp(40130, 8000).syn();
     for (const auto& row : rows) {
@@ -69,8 +71,10 @@ BOOST_AUTO_TEST_CASE(each_error_has_linuxs_type_and_code) {
             const Bytes reply = error_about(four.frame(), row.error);
             BOOST_TEST_REQUIRE(reply.size() == 88U);
             BOOST_TEST((reply == expected_v4(row.v4, four.bytes(), reply)));
-            BOOST_TEST((error_about(six.frame(), row.error) ==
-                        (ipv6(vip6, client6) / row.v6 / raw(six.bytes())).bytes()));
+            BOOST_TEST(
+                (error_about(six.frame(), row.error) ==
+                 (ipv6(vip6, client6) / row.v6 / raw(six.bytes())).bytes())
+            );
         }
     }
 }
@@ -87,8 +91,10 @@ BOOST_AUTO_TEST_CASE(too_big_tells_the_mtu_and_quotes_one_hop_less) {
     };
     const Bytes reply6 = error_about(six(64).frame(), IcmpError::too_big, 1300);
     BOOST_TEST(reply6.size() == 1280U);
-    BOOST_TEST((reply6 ==
-                (ipv6(vip6, client6) / icmpv6(2, 0, 1300) / raw(first(six(63).bytes(), 1232))).bytes()));
+    BOOST_TEST(
+        (reply6 ==
+         (ipv6(vip6, client6) / icmpv6(2, 0, 1300) / raw(first(six(63).bytes(), 1232))).bytes())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(ethernet_padding_is_not_quoted) {
@@ -101,6 +107,7 @@ BOOST_AUTO_TEST_CASE(nobody_is_told_about_these) {
     const Bytes quotation = (ipv4(vip, client) / udp(1, 2)).bytes();
     const Bytes quotation6 = (ipv6(vip6, client6) / udp(1, 2)).bytes();
     const net::MacAddress everybody{{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
+
     const struct {
         const char* name;
         Stack stack;
@@ -119,6 +126,7 @@ BOOST_AUTO_TEST_CASE(nobody_is_told_about_these) {
         {"an IPv6 sender without address", ipv6("::"_ip, vip6) / udp(1, 2)},
         {"an IPv6 multicast sender", ipv6("ff02::1"_ip, vip6) / udp(1, 2)},
     };
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
             BOOST_TEST(error_about(row.stack.frame(), IcmpError::host_unreachable).empty());
@@ -136,9 +144,11 @@ BOOST_AUTO_TEST_CASE(an_empty_pool_means_no_error) {
     Packet packet{to_mbuf(frame)};
     std::vector<Packet> taken;
     while (rte_mbuf* mbuf = rte_pktmbuf_alloc(pool)) taken.emplace_back(mbuf);
-    BOOST_TEST(make_icmp_error<V4>(
-        packet.mbuf(), parse(frame, frame.size()), IcmpError::port_unreachable, 0, vip.v4()
-    ) == nullptr);
+    BOOST_TEST(
+        make_icmp_error<V4>(
+            packet.mbuf(), parse(frame, frame.size()), IcmpError::port_unreachable, 0, vip.v4()
+        ) == nullptr
+    );
 }
 
 BOOST_AUTO_TEST_CASE(errors_are_limited_but_for_path_mtu_discovery) {

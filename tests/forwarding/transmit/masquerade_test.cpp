@@ -1,16 +1,16 @@
 #include "forwarding/transmit/masquerade.hpp"
 
-#include <boost/test/unit_test.hpp>
-
-#include <cstdint>
-#include <random>
-
 #include "compat/net/ip_address.hpp"
 #include "forwarding/packet/packet.hpp"
 #include "forwarding/packet/parse.hpp"
 #include "forwarding/transmit/direct_route.hpp"
 #include "tests/support/eal_fixture.hpp"
 #include "tests/support/packet_builder.hpp"
+
+#include <cstdint>
+#include <random>
+
+#include <boost/test/unit_test.hpp>
 
 namespace nlvs::forwarding {
 namespace {
@@ -66,53 +66,55 @@ BOOST_FIXTURE_TEST_SUITE(masquerade_test, EalFixture)
 BOOST_AUTO_TEST_CASE(a_request_goes_to_the_server) {
     const auto request = Direction::request;
     const auto data = payload(333);
-    BOOST_TEST((
-        rewritten<V4, request>(
-            ipv4(client, vip).ttl(60) / tcp(40000, 80).syn() / data, connection_of<V4>(6)
-        ) == (ipv4(client, server).ttl(60) / tcp(40000, 8080).syn() / data).frame()
-    ));
-    BOOST_TEST((
-        rewritten<V4, request>(
-            ipv4(client, vip).options(8) / udp(40000, 80) / data, connection_of<V4>(17)
-        ) == (ipv4(client, server).options(8) / udp(40000, 8080) / data).frame()
-    ));
-    BOOST_TEST((
-        rewritten<V6, request>(
-            ipv6(client6, vip6) / tcp(40000, 80).ack() / data, connection_of<V6>(6)
-        ) == (ipv6(client6, server6) / tcp(40000, 8080).ack() / data).frame()
-    ));
-    BOOST_TEST((
-        rewritten<V6, request>(
-            ipv6(client6, vip6) / extension(0) / udp(40000, 80) / data, connection_of<V6>(17)
-        ) == (ipv6(client6, server6) / extension(0) / udp(40000, 8080) / data).frame()
-    ));
+    BOOST_TEST(
+        (rewritten<V4, request>(
+             ipv4(client, vip).ttl(60) / tcp(40000, 80).syn() / data, connection_of<V4>(6)
+         ) == (ipv4(client, server).ttl(60) / tcp(40000, 8080).syn() / data).frame())
+    );
+    BOOST_TEST(
+        (rewritten<V4, request>(
+             ipv4(client, vip).options(8) / udp(40000, 80) / data, connection_of<V4>(17)
+         ) == (ipv4(client, server).options(8) / udp(40000, 8080) / data).frame())
+    );
+    BOOST_TEST(
+        (rewritten<V6, request>(
+             ipv6(client6, vip6) / tcp(40000, 80).ack() / data, connection_of<V6>(6)
+         ) == (ipv6(client6, server6) / tcp(40000, 8080).ack() / data).frame())
+    );
+    BOOST_TEST(
+        (rewritten<V6, request>(
+             ipv6(client6, vip6) / extension(0) / udp(40000, 80) / data, connection_of<V6>(17)
+         ) == (ipv6(client6, server6) / extension(0) / udp(40000, 8080) / data).frame())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(a_reply_comes_from_the_virtual_address) {
     const auto reply = Direction::reply;
     const auto data = payload(101);
-    BOOST_TEST((
-        rewritten<V4, reply>(ipv4(server, client) / tcp(8080, 40000).ack() / data, connection_of<V4>(6)) ==
-        (ipv4(vip, client) / tcp(80, 40000).ack() / data).frame()
-    ));
-    BOOST_TEST((
-        rewritten<V6, reply>(ipv6(server6, client6) / udp(8080, 40000) / data, connection_of<V6>(17)) ==
-        (ipv6(vip6, client6) / udp(80, 40000) / data).frame()
-    ));
+    BOOST_TEST(
+        (rewritten<V4, reply>(
+             ipv4(server, client) / tcp(8080, 40000).ack() / data, connection_of<V4>(6)
+         ) == (ipv4(vip, client) / tcp(80, 40000).ack() / data).frame())
+    );
+    BOOST_TEST(
+        (rewritten<V6, reply>(
+             ipv6(server6, client6) / udp(8080, 40000) / data, connection_of<V6>(17)
+         ) == (ipv6(vip6, client6) / udp(80, 40000) / data).frame())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(an_sctp_checksum_is_recomputed_when_the_port_changes) {
     const auto data = payload(200);
-    BOOST_TEST((
-        rewritten<V4, Direction::request>(
-            ipv4(client, vip) / sctp(40000, 80) / data, connection_of<V4>(132)
-        ) == (ipv4(client, server) / sctp(40000, 8080) / data).frame()
-    ));
-    BOOST_TEST((
-        rewritten<V6, Direction::reply>(
-            ipv6(server6, client6) / sctp(8080, 40000) / data, connection_of<V6>(132)
-        ) == (ipv6(vip6, client6) / sctp(80, 40000) / data).frame()
-    ));
+    BOOST_TEST(
+        (rewritten<V4, Direction::request>(
+             ipv4(client, vip) / sctp(40000, 80) / data, connection_of<V4>(132)
+         ) == (ipv4(client, server) / sctp(40000, 8080) / data).frame())
+    );
+    BOOST_TEST(
+        (rewritten<V6, Direction::reply>(
+             ipv6(server6, client6) / sctp(8080, 40000) / data, connection_of<V6>(132)
+         ) == (ipv6(vip6, client6) / sctp(80, 40000) / data).frame())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(a_wrong_sctp_checksum_survives_when_the_port_stays) {
@@ -128,11 +130,11 @@ BOOST_AUTO_TEST_CASE(a_wrong_sctp_checksum_survives_when_the_port_stays) {
 }
 
 BOOST_AUTO_TEST_CASE(udp_without_a_checksum_gets_one) {
-    BOOST_TEST((
-        rewritten<V4, Direction::request>(
-            ipv4(client, vip) / udp(40000, 80).checksum(0) / payload(500), connection_of<V4>(17)
-        ) == (ipv4(client, server) / udp(40000, 8080) / payload(500)).frame()
-    ));
+    BOOST_TEST(
+        (rewritten<V4, Direction::request>(
+             ipv4(client, vip) / udp(40000, 80).checksum(0) / payload(500), connection_of<V4>(17)
+         ) == (ipv4(client, server) / udp(40000, 8080) / payload(500)).frame())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(a_wrong_checksum_stays_wrong) {
@@ -159,8 +161,8 @@ BOOST_AUTO_TEST_CASE(there_and_back_restores_the_packet) {
             const auto size = random() % 64;
             const auto first = static_cast<std::uint8_t>(random());
             const auto packet_of = [&](net::Ipv4Address address, net::Port port) {
-                const auto l4 = i % 2 == 0 ? Layer{tcp(40000, port.host())}
-                                           : Layer{udp(40000, port.host())};
+                const auto l4 =
+                    i % 2 == 0 ? Layer{tcp(40000, port.host())} : Layer{udp(40000, port.host())};
                 return (ipv4(client, address) / l4 / payload(size, first)).frame();
             };
             const Bytes request = packet_of(c.virtual_address, c.virtual_port);
@@ -168,13 +170,13 @@ BOOST_AUTO_TEST_CASE(there_and_back_restores_the_packet) {
             const Parsed parsed = parse(bytes, bytes.size());
             std::byte* l3 = bytes.data() + parsed.l3_offset;
             std::byte* l4 = bytes.data() + parsed.l4_offset;
-            bool right = masquerade_headers<V4, Direction::request>(l3, l4, c) ==
-                         TransportChecksum::updated;
+            bool right =
+                masquerade_headers<V4, Direction::request>(l3, l4, c) == TransportChecksum::updated;
             right &= bytes == packet_of(c.destination, c.destination_port);
             std::swap(c.virtual_address, c.destination);
             std::swap(c.virtual_port, c.destination_port);
-            right &= masquerade_headers<V4, Direction::request>(l3, l4, c) ==
-                     TransportChecksum::updated;
+            right &=
+                masquerade_headers<V4, Direction::request>(l3, l4, c) == TransportChecksum::updated;
             right &= bytes == request;
             if (!right) ++wrong;
         }

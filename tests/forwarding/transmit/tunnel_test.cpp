@@ -1,14 +1,14 @@
 #include "forwarding/transmit/tunnel.hpp"
 
-#include <boost/test/unit_test.hpp>
-
-#include <cstdint>
-
 #include "compat/net/ip_address.hpp"
 #include "forwarding/packet/packet.hpp"
 #include "forwarding/packet/parse.hpp"
 #include "tests/support/eal_fixture.hpp"
 #include "tests/support/packet_builder.hpp"
+
+#include <cstdint>
+
+#include <boost/test/unit_test.hpp>
 
 namespace nlvs::forwarding {
 namespace {
@@ -48,9 +48,13 @@ Bytes through(const Bytes& bytes, const TunnelHeader& header, bool path_mtu_disc
     return to_bytes(packet.mbuf());
 }
 
-TunnelHeader over4(const Tunnel& tunnel) { return build_tunnel_header(server, director, tunnel); }
+TunnelHeader over4(const Tunnel& tunnel) {
+    return build_tunnel_header(server, director, tunnel);
+}
 
-TunnelHeader over6(const Tunnel& tunnel) { return build_tunnel_header(server6, director6, tunnel); }
+TunnelHeader over6(const Tunnel& tunnel) {
+    return build_tunnel_header(server6, director6, tunnel);
+}
 
 Layer gue(std::uint8_t protocol) {
     return raw(Bytes{std::byte{0}, std::byte{protocol}, std::byte{0}, std::byte{0}});
@@ -62,10 +66,14 @@ BOOST_FIXTURE_TEST_SUITE(tunnel_test, EalFixture)
 
 BOOST_AUTO_TEST_CASE(ip_in_ip_copies_what_linux_copies) {
     // DF clear: identification from the counter; CE leaves as ECT(0).
-    const Stack inner = ipv4(client, vip).tos(0x2B).ttl(39).id(0x5FC2) / udp(40020, 80) / payload(32);
-    BOOST_TEST((through(inner.frame(), over4(tunnel_of(TunnelType::ipip))) ==
-                (ipv4(director, server).tos(0x2A).ttl(39).id(8) / ipv4(client, vip).tos(0x2B).ttl(39).id(0x5FC2) /
-                 udp(40020, 80) / payload(32)).bytes()));
+    const Stack inner =
+        ipv4(client, vip).tos(0x2B).ttl(39).id(0x5FC2) / udp(40020, 80) / payload(32);
+    BOOST_TEST(
+        (through(inner.frame(), over4(tunnel_of(TunnelType::ipip))) ==
+         (ipv4(director, server).tos(0x2A).ttl(39).id(8) /
+          ipv4(client, vip).tos(0x2B).ttl(39).id(0x5FC2) / udp(40020, 80) / payload(32))
+             .bytes())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(dont_fragment_is_copied_and_needs_no_identification) {
@@ -83,12 +91,18 @@ BOOST_AUTO_TEST_CASE(every_pair_of_families_goes_through_ip_in_ip) {
     const Stack in4 = ipv4(client, vip).df().tos(0x28).ttl(5) / udp(1, 2) / payload(301);
     const Stack in6 = ipv6(client6, vip6).traffic_class(0x2B).flow_label(0xCED95).hop_limit(39) /
                       udp(40020, 80) / payload(32);
-    BOOST_TEST((through(in6.frame(), over6(plain)) ==
-                (ipv6(director6, server6).traffic_class(0x2A).hop_limit(39) / raw(in6.bytes(), 41)).bytes()));
-    BOOST_TEST((through(in6.frame(), over4(plain)) ==
-                (ipv4(director, server).tos(0x2A).ttl(39).id(8) / raw(in6.bytes(), 41)).bytes()));
-    BOOST_TEST((through(in4.frame(), over6(plain)) ==
-                (ipv6(director6, server6).traffic_class(0x28).hop_limit(5) / raw(in4.bytes(), 4)).bytes()));
+    BOOST_TEST((
+        through(in6.frame(), over6(plain)) ==
+        (ipv6(director6, server6).traffic_class(0x2A).hop_limit(39) / raw(in6.bytes(), 41)).bytes()
+    ));
+    BOOST_TEST(
+        (through(in6.frame(), over4(plain)) ==
+         (ipv4(director, server).tos(0x2A).ttl(39).id(8) / raw(in6.bytes(), 41)).bytes())
+    );
+    BOOST_TEST(
+        (through(in4.frame(), over6(plain)) ==
+         (ipv6(director6, server6).traffic_class(0x28).hop_limit(5) / raw(in4.bytes(), 4)).bytes())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(gue_has_a_hashed_source_port_and_a_checksum_on_demand) {
@@ -99,22 +113,33 @@ BOOST_AUTO_TEST_CASE(gue_has_a_hashed_source_port_and_a_checksum_on_demand) {
         const Layer six = raw(in6.bytes());
         const auto plain = tunnel_of(TunnelType::gue);
         BOOST_TEST_CONTEXT(size << " bytes") {
-            BOOST_TEST((through(in4.frame(), over4(plain)) ==
-                        (ipv4(director, server).ttl(39).df() / udp(hashed_port, 6080).checksum(0) /
-                         gue(4) / four).bytes()));
-            BOOST_TEST((through(in6.frame(), over6(plain)) ==
-                        (ipv6(director6, server6) / udp(hashed_port, 6080).checksum(0) / gue(41) /
-                         six).bytes()));
+            BOOST_TEST(
+                (through(in4.frame(), over4(plain)) ==
+                 (ipv4(director, server).ttl(39).df() / udp(hashed_port, 6080).checksum(0) /
+                  gue(4) / four)
+                     .bytes())
+            );
+            BOOST_TEST(
+                (through(in6.frame(), over6(plain)) ==
+                 (ipv6(director6, server6) / udp(hashed_port, 6080).checksum(0) / gue(41) / six)
+                     .bytes())
+            );
             for (const std::uint16_t flag : {TunnelFlags::checksum, TunnelFlags::remote_checksum}) {
                 const auto summed = tunnel_of(TunnelType::gue, flag);
-                BOOST_TEST((through(in4.frame(), over4(summed)) ==
-                            (ipv4(director, server).ttl(39).df() / udp(hashed_port, 6080) / gue(4) /
-                             four).bytes()));
-                BOOST_TEST((through(in6.frame(), over6(summed)) ==
-                            (ipv6(director6, server6) / udp(hashed_port, 6080) / gue(41) / six).bytes()));
-                BOOST_TEST((through(in4.frame(), over6(summed)) ==
-                            (ipv6(director6, server6).hop_limit(39) / udp(hashed_port, 6080) / gue(4) /
-                             four).bytes()));
+                BOOST_TEST(
+                    (through(in4.frame(), over4(summed)) ==
+                     (ipv4(director, server).ttl(39).df() / udp(hashed_port, 6080) / gue(4) / four)
+                         .bytes())
+                );
+                BOOST_TEST(
+                    (through(in6.frame(), over6(summed)) ==
+                     (ipv6(director6, server6) / udp(hashed_port, 6080) / gue(41) / six).bytes())
+                );
+                BOOST_TEST((
+                    through(in4.frame(), over6(summed)) == (ipv6(director6, server6).hop_limit(39) /
+                                                            udp(hashed_port, 6080) / gue(4) / four)
+                                                               .bytes()
+                ));
             }
         }
     }
@@ -128,35 +153,47 @@ BOOST_AUTO_TEST_CASE(gre_names_the_inner_protocol_and_sums_on_demand) {
     Layer six = raw(in6.bytes());
     six.ether_type = 0x86DD;
     for (const bool summed : {false, true}) {
-        const auto tunnel = tunnel_of(TunnelType::gre, summed ? TunnelFlags::checksum : std::uint16_t{0});
+        const auto tunnel =
+            tunnel_of(TunnelType::gre, summed ? TunnelFlags::checksum : std::uint16_t{0});
         BOOST_TEST_CONTEXT("checksum " << summed) {
-            BOOST_TEST((through(in4.frame(), over4(tunnel)) ==
-                        (ipv4(director, server).df() / gre(summed) / four).bytes()));
-            BOOST_TEST((through(in6.frame(), over4(tunnel)) ==
-                        (ipv4(director, server).id(8) / gre(summed) / six).bytes()));
-            BOOST_TEST((through(in6.frame(), over6(tunnel)) ==
-                        (ipv6(director6, server6) / gre(summed) / six).bytes()));
+            BOOST_TEST(
+                (through(in4.frame(), over4(tunnel)) ==
+                 (ipv4(director, server).df() / gre(summed) / four).bytes())
+            );
+            BOOST_TEST(
+                (through(in6.frame(), over4(tunnel)) ==
+                 (ipv4(director, server).id(8) / gre(summed) / six).bytes())
+            );
+            BOOST_TEST(
+                (through(in6.frame(), over6(tunnel)) ==
+                 (ipv6(director6, server6) / gre(summed) / six).bytes())
+            );
         }
     }
 }
 
 BOOST_AUTO_TEST_CASE(ethernet_padding_stays_outside_the_tunnel) {
     const Stack inner = ipv4(client, vip).df() / tcp(1, 2);
-    BOOST_TEST((through(inner.frame(60), over4(tunnel_of(TunnelType::ipip))) ==
-                (ipv4(director, server).df() / ipv4(client, vip).df() / tcp(1, 2)).bytes()));
+    BOOST_TEST(
+        (through(inner.frame(60), over4(tunnel_of(TunnelType::ipip))) ==
+         (ipv4(director, server).df() / ipv4(client, vip).df() / tcp(1, 2)).bytes())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(a_vlan_tag_stays_outside_the_tunnel) {
     const Bytes frame = (ethernet() / vlan(7) / ipv4(client, vip).df() / tcp(1, 2)).frame();
-    BOOST_TEST((through(frame, over4(tunnel_of(TunnelType::ipip))) ==
-                (ipv4(director, server).df() / ipv4(client, vip).df() / tcp(1, 2)).bytes()));
+    BOOST_TEST(
+        (through(frame, over4(tunnel_of(TunnelType::ipip))) ==
+         (ipv4(director, server).df() / ipv4(client, vip).df() / tcp(1, 2)).bytes())
+    );
 }
 
 BOOST_AUTO_TEST_CASE(without_headroom_nothing_is_done) {
     const Bytes frame = (ipv4(client, vip) / tcp(1, 2)).frame();
     const Parsed parsed = parse(frame, frame.size());
     Packet packet{to_mbuf(frame)};
-    while (packet.prepend(1) != nullptr) {}
+    while (packet.prepend(1) != nullptr) {
+    }
     BOOST_TEST_REQUIRE(packet.cut_front(5));
     BOOST_TEST_REQUIRE(rte_pktmbuf_headroom(packet.mbuf()) == 5);
     const Bytes before = to_bytes(packet.mbuf());
@@ -196,6 +233,7 @@ BOOST_AUTO_TEST_CASE(overheads_are_the_kernels) {
         {TunnelType::gre, 0, 24, 44},
         {TunnelType::gre, TunnelFlags::checksum, 28, 48},
     };
+
     for (const auto& row : rows) {
         const auto tunnel = tunnel_of(row.type, row.flags);
         BOOST_TEST(tunnel_mtu(over4(tunnel), 1500) == 1500 - row.over_v4);
@@ -208,22 +246,30 @@ BOOST_AUTO_TEST_CASE(a_too_big_packet_is_refused_or_fragmented_as_its_header_say
         const Bytes frame = stack.frame();
         return check_mtu(parse(frame, frame.size()), mtu);
     };
-    BOOST_TEST((verdict(ipv4(client, vip).df() / udp(1, 2) / payload(972), 1000) == MtuVerdict::fits));
-    BOOST_TEST((verdict(ipv4(client, vip).df() / udp(1, 2) / payload(973), 1000) == MtuVerdict::too_big));
-    BOOST_TEST((verdict(ipv4(client, vip) / udp(1, 2) / payload(973), 1000) == MtuVerdict::fragment));
-    BOOST_TEST((verdict(ipv6(client6, vip6) / udp(1, 2) / payload(953), 1000) == MtuVerdict::too_big));
+    BOOST_TEST(
+        (verdict(ipv4(client, vip).df() / udp(1, 2) / payload(972), 1000) == MtuVerdict::fits)
+    );
+    BOOST_TEST(
+        (verdict(ipv4(client, vip).df() / udp(1, 2) / payload(973), 1000) == MtuVerdict::too_big)
+    );
+    BOOST_TEST((verdict(ipv4(client, vip) / udp(1, 2) / payload(973), 1000) == MtuVerdict::fragment)
+    );
+    BOOST_TEST(
+        (verdict(ipv6(client6, vip6) / udp(1, 2) / payload(953), 1000) == MtuVerdict::too_big)
+    );
 }
 
 BOOST_AUTO_TEST_CASE(a_tunnel_is_checked_against_what_it_leaves) {
     const auto ipip = tunnel_of(TunnelType::ipip);
-    const auto verdict = [](const Stack& stack, const TunnelHeader& header, std::uint32_t mtu,
-                            bool discovery = true) {
-        const Bytes frame = stack.frame();
-        return check_tunnel_mtu(parse(frame, frame.size()), header, mtu, discovery);
-    };
-    const Stack df = ipv4(client, vip).df() / udp(1, 2) / payload(1453);    // 1481 bytes
+    const auto verdict =
+        [](const Stack& stack, const TunnelHeader& header, std::uint32_t mtu, bool discovery = true
+        ) {
+            const Bytes frame = stack.frame();
+            return check_tunnel_mtu(parse(frame, frame.size()), header, mtu, discovery);
+        };
+    const Stack df = ipv4(client, vip).df() / udp(1, 2) / payload(1453);  // 1481 bytes
     const Stack clear = ipv4(client, vip) / udp(1, 2) / payload(1453);
-    const Stack six = ipv6(client6, vip6) / udp(1, 2) / payload(1433);      // 1481 bytes
+    const Stack six = ipv6(client6, vip6) / udp(1, 2) / payload(1433);  // 1481 bytes
     const Stack small = ipv4(client, vip) / udp(1, 2);
     BOOST_TEST((verdict(df, over4(ipip), 1501) == MtuVerdict::fits));
     BOOST_TEST((verdict(df, over4(ipip), 1500) == MtuVerdict::too_big));
