@@ -98,7 +98,8 @@ def other_ports_of_the_address_belong_to_the_kernel(bench, family):
     )
     try:
         url = f"http://{bench.virtual('nat', family, 8000)}/file"
-        within(10, lambda: bench.lab.client.run("curl", "-sgf", url, check=False), "local server")
+        fetch = f"curl -sgf '{url}' >/dev/null && echo yes"
+        within(10, lambda: bench.lab.client.run("sh", "-c", fetch, check=False), "local server")
         got = bench.lab.client.run("sh", "-c", f"curl -sSgf '{url}' | sha256sum")
         expect_equal(got.split()[0], hashlib.sha256(content).hexdigest(), "hash of the file")
     finally:
@@ -136,7 +137,7 @@ def a_lost_route_to_a_server_comes_back(bench, family):
         device = bench.topology.back_shadow()
         for name in bench.topology.real_servers:
             address = bench.topology.real_address(name, family)
-            bench.director.namespace.ip("neigh", "flush", "to", address, "dev", device)
+            bench.director.namespace.ip("neigh", "del", address, "dev", device, check=False)
         seen = traffic(bench.lab, "http", bench.address("nat", family), HTTP_PORT, 30)
         background = stream.stop()
     expect_equal(seen.failed, 0, seen.describe())

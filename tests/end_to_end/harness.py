@@ -152,8 +152,9 @@ class Runner:
             try:
                 lab.up(keepalived=kind.keepalived)
             except LabError as error:
+                print(f"the lab ({kind}) did not come up: {error}")
                 for one in group:
-                    self.record("failed", one.name(), f"the lab did not come up: {error}")
+                    self.record("failed", one.name(), "no lab")
                 continue
             try:
                 bench = Bench(lab, kind)

@@ -10,7 +10,7 @@ import random
 import sys
 
 from scapy.all import (
-    ICMP, IP, TCP, UDP, Dot1Q, Ether, ICMPv6DestUnreach, ICMPv6PacketTooBig, IPOption, IPv6,
+    ICMP, IP, TCP, UDP, Dot1Q, Ether, ICMPv6DestUnreach, ICMPv6PacketTooBig, IPv6,
     IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, Raw, conf,
 )
 
@@ -44,7 +44,8 @@ def handmade(virtual4, virtual6):
     yield IP(src=SOURCE4, dst=virtual4, ttl=1) / syn
     yield IP(src=SOURCE4, dst=virtual4, chksum=0xDEAD) / syn
     yield ip / TCP(sport=1238, dport=80, flags="S", chksum=0xDEAD)
-    yield IP(src=SOURCE4, dst=virtual4, options=[IPOption(b"\x83\xff\x04" + bytes(5))]) / syn
+    option = b"\x83\xff\x04" + bytes(5)  # a source route that claims to be longer than the header
+    yield IP(src=SOURCE4, dst=virtual4, ihl=7, proto=6, len=48) / Raw(option + good[20:])
     for offset, more in ((0, 1), (1, 0), (1, 1), (8191, 0), (8191, 1)):
         yield IP(src=SOURCE4, dst=virtual4, frag=offset, flags=more, proto=6) / Raw(good[20:28])
         yield ip6 / IPv6ExtHdrFragment(offset=offset, m=more, nh=6) / Raw(good[20:28])
