@@ -104,11 +104,13 @@ Result<void> ControlPlane::add_destination(
     const auto added = registry_.add_destination(*service, spec);
     if (!added) return std::unexpected{added.error()};
     RegisteredDestination& destination = *added->destination;
-    if (!publisher_.add_destination(*service, destination)) {
+    if (!publisher_.assign_slot(destination)) {
         registry_.discard_destination(*service, destination);
         return std::unexpected{Error::no_memory};
     }
+    // Before the first packet can be counted.
     statistics_.attach(destination.id, service->id, added->origin);
+    publisher_.add_destination(*service, destination);
     return {};
 }
 

@@ -99,22 +99,23 @@ void Publisher::remove_service(const RegisteredService& service) {
     reclaimer_.retire([slots = slots_, id = service.id] { slots->services.release(id); });
 }
 
-bool Publisher::add_destination(
-    const RegisteredService& service, RegisteredDestination& destination
+bool Publisher::assign_slot(RegisteredDestination& destination) {
+    if (!destination.id.is_none()) return true;
+    const auto id = slots_->destinations.allocate();
+    if (!id) return false;
+    configuration_.destinations.ensure(id->value);
+    for (const auto& worker : workers_) worker.counters->destinations.ensure(id->value);
+    destination.id = *id;
+    DestinationSlot& slot = configuration_.destinations[id->value];
+    slot.address = destination.spec.key.address;
+    slot.port = destination.spec.key.port;
+    return true;
+}
+
+void Publisher::add_destination(
+    const RegisteredService& service, const RegisteredDestination& destination
 ) {
-    const bool is_new = destination.id.is_none();
-    if (is_new) {
-        const auto id = slots_->destinations.allocate();
-        if (!id) return false;
-        configuration_.destinations.ensure(id->value);
-        for (const auto& worker : workers_) worker.counters->destinations.ensure(id->value);
-        destination.id = *id;
-    }
     DestinationSlot& slot = configuration_.destinations[destination.id.value];
-    if (is_new) {
-        slot.address = destination.spec.key.address;
-        slot.port = destination.spec.key.port;
-    }
     store_limits(destination);
     track(destination);
     add_real_server(service, destination.spec);
@@ -123,7 +124,6 @@ bool Publisher::add_destination(
     auto node = make_node(service);
     schedules_.destination_changed(*node, previous);
     configuration_.services.insert(std::move(node), reclaimer_);
-    return true;
 }
 
 void Publisher::edit_destination(

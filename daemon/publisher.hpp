@@ -38,9 +38,12 @@ public:
     /// Takes the service from the workers and its destinations out of use.
     void remove_service(const RegisteredService& service);
 
-    /// `destination`, already in the service's list, gets a slot or its old one back in use.
-    /// False when slots are exhausted.
-    bool add_destination(const RegisteredService& service, RegisteredDestination& destination);
+    /// Gives the destination a slot unless it has one from before. False when slots are exhausted.
+    bool assign_slot(RegisteredDestination& destination);
+    /// `destination`, already in the service's list and with a slot, becomes usable.
+    void add_destination(
+        const RegisteredService& service, const RegisteredDestination& destination
+    );
     /// `destination` had the values `before`.
     void edit_destination(
         const RegisteredService& service, const RegisteredDestination& destination,

@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""nlvsd and nlvsctl as processes: start, refuse, restart, several at once, end.
+
+usage: start_up_test.py NLVSD NLVSCTL SHIM
+Without root the cases that need network namespaces are skipped.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+NLVSD, NLVSCTL, SHIM = (os.path.abspath(path) for path in sys.argv[1:4])
+PREFIX = "startup%d" % os.getpid()
+
+
+def run(command, **options):
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, **options)
+
+
+class BadInput(unittest.TestCase):
+    """Every mistake is one sentence on stderr and a failure; nothing is left behind."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.environment = dict(os.environ, NLVS_RUN_DIR=self.directory)
+
+    def write(self, text):
+        path = os.path.join(self.directory, "nlvs.toml")
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    def fails(self, arguments, sentence):
+        result = run([NLVSD, *arguments], env=self.environment)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertRegex(result.stderr, "^nlvsd: " + sentence)
+
+    def test_unknown_argument(self):
+        self.fails(["--nonsense"], 'unknown argument "--nonsense"')
+
+    def test_argument_without_value(self):
+        self.fails(["-c"], "-c needs a file")
+
+    def test_missing_file(self):
+        self.fails(["-c", "/nonexistent.toml"], "cannot read /nonexistent.toml: No such file")
+
+    def test_unknown_key(self):
+        path = self.write("\n[workers]\nthreads = 2\n")
+        self.fails(["-c", path], re.escape(path) + ':3: unknown key "threads"')
+
+    def test_syntax_error(self):
+        path = self.write("[workers\n")
+        self.fails(["-c", path, "--check"], re.escape(path) + ":1: ")
+
+    def test_binary_file(self):
+        path = os.path.join(self.directory, "binary.toml")
+        with open(path, "wb") as file:
+            file.write(bytes(range(256)))
+        self.fails(["-c", path], re.escape(path) + ":1: ")
+
+    def test_run_directory_that_cannot_be(self):
+        path = self.write("")
+        self.environment["NLVS_RUN_DIR"] = path
+        self.fails(["-c", path], "cannot |.*Not a directory|.*directory")
+
+    def test_check_of_a_good_file_says_nothing(self):
+        result = run([NLVSD, "-c", self.write("[workers]\ncount = 2\n"), "--check"])
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+
+    def test_every_key_of_the_shipped_file_is_read(self):
+        """Comments that look like `key = value` are examples: they must be accepted, too."""
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        with open(os.path.join(root, "conf/nlvs.toml")) as file:
+            text = file.read()
+        self.assertEqual(run([NLVSD, "-c", self.write(text), "--check"]).returncode, 0)
+        keys = re.findall(r"^# (\w+ = .*)$", text, re.M)
+        self.assertGreater(len(keys), 10)
+        uncommented = re.sub(r"^# (\w+ = |\[\[port\]\])", r"\1", text, flags=re.M)
+        for unwanted in ("vdev", "netdev"):
+            uncommented = re.sub(r"^%s = .*$" % unwanted, "", uncommented, flags=re.M)
+        # Ports come before the tables in the file; the root keys before both.
+        result = run([NLVSD, "-c", self.write(uncommented), "--check"])
+        self.assertEqual(result.stderr, "")
+        broken = uncommented.replace("shadow = ", "shadows = ")
+        self.assertNotEqual(run([NLVSD, "-c", self.write(broken), "--check"]).returncode, 0)
+
+    def test_nlvsctl_without_daemon(self):
+        result = run([NLVSCTL, "status"], env=self.environment)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stderr, "nlvsctl: no nlvsd serves this network namespace\n")
+
+    def test_nlvsctl_usage(self):
+        for words in ([], ["nonsense"], ["shim"], ["status", "--nonsense"], ["shim", "status", "a", "b"]):
+            result = run([NLVSCTL, *words], env=self.environment)
+            self.assertEqual(result.returncode, 2, words)
+            self.assertRegex(result.stderr, "^Usage: nlvsctl")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root for network namespaces")
+class Life(unittest.TestCase):
+    def setUp(self):
+        self.run_directory = tempfile.mkdtemp()
+        self.daemons = []
+        self.namespaces = []
+        self.environment = dict(os.environ, NLVS_RUN_DIR=self.run_directory)
+
+    def tearDown(self):
+        for daemon in self.daemons:
+            if daemon.poll() is None:
+                daemon.kill()
+            daemon.communicate()
+        for name in self.namespaces:
+            subprocess.run(["ip", "netns", "del", name], check=True)
+        shutil.rmtree(self.run_directory, ignore_errors=True)
+
+    def namespace(self, suffix):
+        name = PREFIX + suffix
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        self.namespaces.append(name)
+        return name
+
+    def start(self, namespace, **options):
+        """Returns when the daemon has told its service manager that it is ready."""
+        path = os.path.join(self.run_directory, "notify%d" % len(self.daemons))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(path)
+            manager.settimeout(10)
+            daemon = subprocess.Popen(
+                ["ip", "netns", "exec", namespace, NLVSD, "-c", "/dev/null"],
+                env=dict(self.environment, NOTIFY_SOCKET=path),
+                stderr=subprocess.PIPE,
+                text=True,
+                **options,
+            )
+            self.daemons.append(daemon)
+            self.assertEqual(manager.recv(100), b"READY=1")
+        return daemon
+
+    def inside(self, namespace, *command, preload=True):
+        environment = dict(self.environment)
+        if preload:
+            environment["LD_PRELOAD"] = SHIM
+        return run(["ip", "netns", "exec", namespace, *command], env=environment)
+
+    def status(self, namespace):
+        result = self.inside(namespace, NLVSCTL, "status", "--json", preload=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)["status"]
+
+    def test_starts_fast_and_small_and_ends_cleanly(self):
+        name = self.namespace("a")
+        before = time.monotonic()
+        daemon = self.start(name)
+        self.assertLess(time.monotonic() - before, 5)  # the machine may be busy; alone it is 0.05
+        self.assertLess(self.status(name)["resident_memory_mb"], 64)
+        daemon.terminate()
+        self.assertEqual(daemon.wait(10), 0)
+        left = [f for _, _, files in os.walk(self.run_directory) for f in files]
+        self.assertNotIn("registration", left)
+        self.assertNotIn("control", left)
+        self.assertEqual(self.inside(name, NLVSCTL, "status").returncode, 1)
+
+    def test_sigint_ends_cleanly(self):
+        daemon = self.start(self.namespace("a"))
+        daemon.send_signal(signal.SIGINT)
+        self.assertEqual(daemon.wait(10), 0)
+
+    def test_a_second_daemon_is_refused(self):
+        name = self.namespace("a")
+        self.start(name)
+        second = self.inside(name, NLVSD, "-c", "/dev/null", preload=False)
+        self.assertNotEqual(second.returncode, 0)
+        self.assertRegex(second.stderr, "^nlvsd: another daemon serves this network namespace")
+        self.assertEqual(second.stderr.count("\n"), 1)
+        self.assertEqual(self.inside(name, "ipvsadm", "-A", "-t", "10.0.0.1:80").returncode, 0)
+
+    def test_two_namespaces_do_not_see_each_other(self):
+        one, two = self.namespace("a"), self.namespace("b")
+        self.start(one)
+        self.start(two)
+        self.assertEqual(self.inside(one, "ipvsadm", "-A", "-t", "10.0.0.1:80").returncode, 0)
+        self.assertEqual(self.status(one)["services_v4"], 1)
+        self.assertEqual(self.status(two)["services_v4"], 0)
+        self.assertIn("0A000001:0050", self.inside(one, "cat", "/proc/net/ip_vs").stdout)
+        self.assertNotIn("0A000001:0050", self.inside(two, "cat", "/proc/net/ip_vs").stdout)
+
+    def test_a_killed_daemon_is_replaced_by_the_next_one(self):
+        name = self.namespace("a")
+        daemon = self.start(name)
+        daemon.kill()
+        daemon.wait(10)
+        self.assertEqual(self.inside(name, NLVSCTL, "status").returncode, 1)
+        self.start(name)
+        self.assertEqual(self.inside(name, "ipvsadm", "-A", "-t", "10.0.0.1:80").returncode, 0)
+        self.assertIn("0A000001:0050", self.inside(name, "cat", "/proc/net/ip_vs").stdout)
+
+    def test_sysctls_are_read_checked_and_kept(self):
+        name = self.namespace("a")
+        self.start(name)
+        script = (
+            "import errno, os\n"
+            "path = '/proc/sys/net/ipv4/vs/'\n"
+            "def write(file, text):\n"
+            "    with open(path + file, 'w') as f: f.write(text)\n"
+            "write('expire_nodest_conn', '1\\n')\n"
+            "write('sync_threshold', '4 60')\n"
+            "try:\n"
+            "    write('drop_entry', '9')\n"
+            "    raise SystemExit('accepted')\n"
+            "except OSError as error:\n"
+            "    assert error.errno == errno.EINVAL, error\n"
+            "print(open(path + 'expire_nodest_conn').read(), open(path + 'sync_threshold').read(),\n"
+            "      open(path + 'drop_entry').read(), oct(os.stat(path + 'drop_entry').st_mode),\n"
+            "      oct(os.stat('/proc/net/ip_vs').st_mode), os.stat('/proc/net/ip_vs').st_size)\n"
+        )
+        result = self.inside(name, sys.executable, "-c", script)
+        self.assertEqual(result.stderr, "")
+        self.assertEqual(result.stdout.split(), ["1", "4", "60", "0", "0o100644", "0o100444", "0"])
+
+    def test_a_long_listing_is_read_at_any_offset(self):
+        name = self.namespace("a")
+        self.start(name)
+        rules = ["-A -t 10.0.0.1:80"]
+        rules += ["-a -t 10.0.0.1:80 -r 10.1.%d.%d:80" % (i // 250, i % 250 + 1) for i in range(3000)]
+        restored = subprocess.run(
+            ["ip", "netns", "exec", name, "ipvsadm", "-R"],
+            env=dict(self.environment, LD_PRELOAD=SHIM),
+            input="\n".join(rules) + "\n",
+            text=True,
+            capture_output=True,
+            timeout=60,
+        )
+        self.assertEqual((restored.returncode, restored.stderr), (0, ""))
+        script = (
+            "import os\n"
+            "fd = os.open('/proc/net/ip_vs', os.O_RDONLY)\n"
+            "parts = []\n"
+            "while part := os.read(fd, 1000): parts.append(part)\n"
+            "whole = b''.join(parts)\n"
+            "assert whole.count(b'\\n') == 3004, whole.count(b'\\n')\n"
+            "for offset in (0, 1, 100000, 5000, len(whole) - 1, len(whole), len(whole) + 5):\n"
+            "    assert os.pread(fd, 700, offset) == whole[offset:offset + 700], offset\n"
+        )
+        result = self.inside(name, sys.executable, "-c", script)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
