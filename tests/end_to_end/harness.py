@@ -34,6 +34,18 @@ def expect_equal(actual, expected, text):
     expect(actual == expected, f"{text}: expected {expected}, got {actual}")
 
 
+def expect_shares(bench, seen, weights, text="shares"):
+    """What round robin gives: every worker goes round by itself, so that shares are exact with one
+    worker and off by at most the heaviest weight for each further one."""
+    tolerance = max(weights.values()) * (bench.kind.workers - 1)
+    total = sum(weights.values())
+    expect_equal(seen.failed, 0, f"{text}: {seen.describe()}, failed")
+    for name, weight in weights.items():
+        ideal = seen.requests * weight / total
+        off = abs(seen.answers.get(name, 0) - ideal)
+        expect(off <= tolerance, f"{text} by weights {weights}: {seen.describe()}")
+
+
 @dataclass(frozen=True)
 class LabKind:
     variant: str = "two-arm"
@@ -101,6 +113,9 @@ class Bench:
         if self.kind.keepalived:
             return self.lab.wait_for_master()
         return next(iter(self.lab.directors.values()))
+
+    def equal(self):
+        return {name: 1 for name in self.topology.real_servers}
 
     def virtual(self, method="nat", family=4, port=80):
         return endpoint(self.topology.virtual_address(method, family), port)
