@@ -1,6 +1,7 @@
 #include "kni/kernel_port.hpp"
 
 #include "forwarding/nic/netdev_request.hpp"
+#include "kni/tap_kind.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -19,6 +20,12 @@ namespace {
 
 [[noreturn]] void fail(const std::string& what, int error) {
     throw std::runtime_error(what + ": " + std::strerror(error));
+}
+
+/// What the back end's driver would create itself.
+TapKind kind_for(KernelPort::Backend backend, std::uint16_t queues) {
+    if (backend == KernelPort::Backend::tap) return {true, false, true};
+    return {false, true, queues > 1};
 }
 
 std::string device_arguments(KernelPort::Backend backend, const KernelPortSettings& settings) {
@@ -75,32 +82,32 @@ void KernelPort::open_netdev(const KernelPortSettings& settings) {
     if (name_.empty() || name_.size() >= IFNAMSIZ) {
         throw std::runtime_error("\"" + name_ + "\" cannot be the name of a shadow interface");
     }
-    const bool existed = forwarding::NetdevRequest::exists(name_);
-    if (existed) was_down_ = (forwarding::NetdevRequest{name_}.flags() & IFF_UP) == 0;
+    const TapKind kind = kind_for(backend_, settings.queues);
+    if (forwarding::NetdevRequest::exists(name_)) {
+        // A driver would attach to another kind without complaint and misread every frame.
+        if (tap_kind(name_) != kind) {
+            throw std::runtime_error(
+                "the shadow interface cannot be named " + name_ +
+                ": a netdev of that name exists and is not one that nlvsd made"
+            );
+        }
+        was_down_ = (forwarding::NetdevRequest{name_}.flags() & IFF_UP) == 0;
+    }
     tap_ = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     if (tap_ < 0) fail("cannot open /dev/net/tun", errno);
     ifreq request{};
     std::copy_n(name_.c_str(), name_.size() + 1, request.ifr_name);
-    // What the drivers would create themselves: the kernel lets them attach to another kind, but
-    // keeps the framing of the first.
-    const bool multi_queue = backend_ == Backend::tap || settings.queues > 1;
-    const int framing = backend_ == Backend::tap ? 0 : IFF_NO_PI | IFF_VNET_HDR;
-    const int flags = IFF_TAP | framing | (multi_queue ? IFF_MULTI_QUEUE : 0);
+    const int flags = IFF_TAP | (kind.packet_information ? 0 : IFF_NO_PI) |
+                      (kind.virtio_header ? IFF_VNET_HDR : 0) |
+                      (kind.multi_queue ? IFF_MULTI_QUEUE : 0);
     request.ifr_flags = static_cast<short>(flags);
-    const bool attached = ioctl(tap_, TUNSETIFF, &request) == 0;
-    const int error = errno;
-    if (attached) ioctl(tap_, TUNGETIFF, &request);
-    constexpr int compared = IFF_VNET_HDR | IFF_MULTI_QUEUE;
-    if (!attached || (request.ifr_flags & compared) != (flags & compared)) {
+    if (ioctl(tap_, TUNSETIFF, &request) != 0) {
+        const int error = errno;
         close(tap_);
-        if (!existed) fail("cannot create the shadow interface " + name_, error);
-        throw std::runtime_error(
-            "the shadow interface cannot be named " + name_ +
-            ": a netdev of that name exists and is not one that nlvsd made"
-        );
+        fail("cannot create the shadow interface " + name_, error);
     }
     ioctl(tap_, TUNSETPERSIST, keep_ ? 1 : 0);
-    if (multi_queue) {
+    if (kind.multi_queue) {
         request.ifr_flags = IFF_DETACH_QUEUE;
         ioctl(tap_, TUNSETQUEUE, &request);
     }

@@ -24,7 +24,7 @@ struct KernelPortSettings {
 ///
 /// With `keep` the netdev is made persistent before DPDK attaches to it, so addresses and IPv4
 /// routes stay while no daemon runs (the netdev then has no carrier). An existing netdev of that
-/// name that is a multi-queue tap is taken over.
+/// name that an earlier daemon left is taken over.
 ///
 /// Throws std::runtime_error. Thread: control; the queues their worker.
 class KernelPort {

@@ -28,6 +28,9 @@ Doorbell::Doorbell()
 }
 
 Doorbell::~Doorbell() {
+    for (const Queue& queue : interrupts_) {
+        rte_eth_dev_rx_intr_ctl_q(queue.port, queue.queue, epoll_, RTE_INTR_EVENT_DEL, nullptr);
+    }
     close(event_);
     close(epoll_);
 }

@@ -31,6 +31,7 @@ public:
     Doorbell();
     Doorbell(const Doorbell&) = delete;
     Doorbell& operator=(const Doorbell&) = delete;
+    /// Before the ports that were added.
     ~Doorbell();
 
     /// Watches one RX queue of a started port.
