@@ -111,9 +111,11 @@ class Demonstration:
         master = self.lab.wait_for_master()
         address = self.vip("nat", 4)
         key = ("TCP", f"{address}:{HTTP_PORT}")
+        # As with the kernel, ipvsadm shows and clears the counters of the last estimation, which is
+        # made every two seconds.
+        time.sleep(2.5)
         master.ipvsadm("-Z")
         seen = traffic(self.lab, "http", address, HTTP_PORT, 60)
-        # As with the kernel, ipvsadm shows the counters of the last two-second estimation.
         with suppress(LabError):
             within(
                 4, lambda: ipvs_statistics(master)[key][0]["connections"] == 60, "statistics"

@@ -174,7 +174,9 @@ class Director:
         self.lab.processes.stop(self.name, "keepalived")
 
     def crash(self):
-        """The director dies: neither keepalived nor nlvsd gets the chance to say goodbye."""
+        """The director dies. Its cables first, or else keepalived's VRRP process, told by the kernel
+        that its parent is gone, would still say goodbye."""
+        self._cables("down")
         pid = self.lab.processes.pid(self.name, "keepalived")
         children = run("pgrep", "-P", pid, check=False).split() if pid else []
         self.lab.processes.kill(self.name, "keepalived")
@@ -182,7 +184,6 @@ class Director:
             run("kill", "-KILL", child, check=False)
         if self.lab.engine != "kernel":
             self.lab.processes.kill(self.name, "nlvsd")
-        self._cables("down")
 
     def revive(self):
         """After crash(): what booting the machine again does."""
