@@ -5,13 +5,16 @@
 namespace nlvs::daemon {
 namespace {
 
-/// Lines per page; about 80 bytes each.
+/// Lines per page, about 80 bytes each; templates looked at for a page.
 constexpr std::uint32_t page = 1024;
 
 }  // namespace
 
-ConnectionLister::ConnectionLister(WorkerMail& mail, std::string_view header, Append append)
+ConnectionLister::ConnectionLister(
+    WorkerMail& mail, WorkerGroup* workers, std::string_view header, Append append
+)
     : mail_{mail},
+      workers_{workers},
       header_{header},
       append_{append},
       self_{std::make_shared<ConnectionLister*>(this)} {}
@@ -23,7 +26,7 @@ void ConnectionLister::next(Deliver deliver) {
 }
 
 void ConnectionLister::ask() {
-    if (worker_ == mail_.workers()) return std::exchange(deliver_, {})({});
+    if (worker_ == mail_.workers()) return list_templates();
     auto request = std::make_unique<forwarding::WorkerRequest>();
     request->kind = forwarding::WorkerRequest::Kind::list_connections;
     request->cursor = cursor_;
@@ -44,6 +47,16 @@ void ConnectionLister::answered(forwarding::WorkerRequest& request) {
     if (request.connections.empty()) return ask();
     std::string piece;
     for (const ipvs::ConnectionView& connection : request.connections) append_(piece, connection);
+    std::exchange(deliver_, {})(std::move(piece));
+}
+
+void ConnectionLister::list_templates() {
+    std::string piece;
+    const auto append = [&](const ipvs::ConnectionView& seen) { append_(piece, seen); };
+    while (workers_ != nullptr && piece.empty() &&
+           template_cursor_ != forwarding::PersistenceTable::end) {
+        template_cursor_ = workers_->visit_templates(template_cursor_, page, append);
+    }
     std::exchange(deliver_, {})(std::move(piece));
 }
 

@@ -12,10 +12,11 @@ namespace {
 /// A host without FUSE still gets everything but the files.
 std::optional<std::filesystem::path> mount(
     std::optional<ProcfsMount>& files, boost::asio::io_context& context,
-    const shim::RuntimeDirectory& directory, ControlPlane& control, WorkerMail& mail, const Log& log
+    const shim::RuntimeDirectory& directory, ControlPlane& control, WorkerMail& mail,
+    WorkerGroup* workers, const Log& log
 ) {
     try {
-        files.emplace(context, procfs_files(control, mail), directory.path() / "files");
+        files.emplace(context, procfs_files(control, mail, workers), directory.path() / "files");
         return files->root();
     } catch (const std::exception& error) {
         log.warning("no /proc/net/ip_vs* and no vs sysctls: {}", error.what());
@@ -27,12 +28,12 @@ std::optional<std::filesystem::path> mount(
 
 Doors::Doors(
     boost::asio::io_context& context, const shim::RuntimeDirectory& directory,
-    ControlPlane& control, WorkerMail& mail, const Log& log
+    ControlPlane& control, WorkerMail& mail, WorkerGroup* workers, const Log& log
 )
     : family_{control, shim::ipvs_family_id},
       sockopt_{shim::SockoptDispatcher{control}},
       socket_{context, family_, sockopt_} {
-    const auto root = mount(files_, context, directory, control, mail, log);
+    const auto root = mount(files_, context, directory, control, mail, workers, log);
     socket_.start();
     registration_.emplace(directory, socket_.port(), root.value_or(std::filesystem::path{}));
 }

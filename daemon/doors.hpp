@@ -21,10 +21,10 @@ namespace nlvs::daemon {
 /// Thread: control.
 class Doors {
 public:
-    /// All arguments outlive the doors.
+    /// All arguments outlive the doors; `workers` is null in a daemon without ports.
     Doors(
         boost::asio::io_context& context, const shim::RuntimeDirectory& directory,
-        ControlPlane& control, WorkerMail& mail, const Log& log
+        ControlPlane& control, WorkerMail& mail, WorkerGroup* workers, const Log& log
     );
 
 private:

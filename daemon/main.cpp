@@ -61,7 +61,9 @@ void serve(const Options& options, const Log& log) {
         status, {control, mail, data_plane ? &*data_plane : nullptr, kernel ? &*kernel : nullptr,
                  NLVS_VERSION}
     );
-    const Doors doors{context, directory, control, mail, log};
+    const Doors doors{
+        context, directory, control, mail, data_plane ? &data_plane->workers() : nullptr, log
+    };
 
     boost::asio::signal_set signals{context, SIGINT, SIGTERM};
     signals.async_wait([&](const boost::system::error_code&, int) { context.stop(); });

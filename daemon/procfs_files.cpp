@@ -40,21 +40,24 @@ ProcfsFile sysctl_file(ControlPlane& control, const procfs::Sysctl& sysctl) {
 
 }  // namespace
 
-std::vector<ProcfsFile> procfs_files(ControlPlane& control, WorkerMail& mail) {
+std::vector<ProcfsFile> procfs_files(
+    ControlPlane& control, WorkerMail& mail, WorkerGroup* workers
+) {
     std::vector<ProcfsFile> files{
         {"/net/ip_vs", [&] { return std::make_unique<ServicesText>(control); }, {}},
         {"/net/ip_vs_app", [] { return ready(std::string{procfs::applications_header}); }, {}},
         {"/net/ip_vs_conn",
-         [&] {
+         [&mail, workers] {
              return std::make_unique<ConnectionLister>(
-                 mail, procfs::connections_header, procfs::append_connection
+                 mail, workers, procfs::connections_header, procfs::append_connection
              );
          },
          {}},
         {"/net/ip_vs_conn_sync",
-         [&] {
+         [&mail, workers] {
              return std::make_unique<ConnectionLister>(
-                 mail, procfs::synced_connections_header, procfs::append_synced_connection
+                 mail, workers, procfs::synced_connections_header,
+                 procfs::append_synced_connection
              );
          },
          {}},

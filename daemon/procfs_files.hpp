@@ -8,6 +8,7 @@
 
 #include "daemon/control_plane.hpp"
 #include "daemon/text_source.hpp"
+#include "daemon/worker_group.hpp"
 #include "daemon/worker_mail.hpp"
 
 namespace nlvs::daemon {
@@ -20,7 +21,10 @@ struct ProcfsFile {
     std::function<int(std::string_view text)> write;
 };
 
-/// Everything the kernel's ip_vs shows below /proc. `control` and `mail` outlive the files.
-std::vector<ProcfsFile> procfs_files(ControlPlane& control, WorkerMail& mail);
+/// Everything the kernel's ip_vs shows below /proc. The arguments outlive the files; `workers` is
+/// null in a daemon without ports.
+std::vector<ProcfsFile> procfs_files(
+    ControlPlane& control, WorkerMail& mail, WorkerGroup* workers
+);
 
 }  // namespace nlvs::daemon

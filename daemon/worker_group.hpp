@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "daemon/worker_access.hpp"
@@ -54,6 +55,14 @@ public:
     std::vector<WorkerAccess> access();
 
     forwarding::PersistenceTable& templates() noexcept { return templates_; }
+
+    /// As PersistenceTable::visit, now.
+    template <class Visitor>
+    std::uint32_t visit_templates(std::uint32_t from, std::uint32_t limit, Visitor&& visitor) {
+        return templates_.visit(
+            from, limit, clock_.read().ticks, std::forward<Visitor>(visitor)
+        );
+    }
 
     std::uint16_t size() const noexcept { return static_cast<std::uint16_t>(workers_.size()); }
 
