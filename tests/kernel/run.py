@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from engines import Kernel, Nlvsd  # noqa: E402
 from surroundings import Surroundings, enter_new_namespace  # noqa: E402
 
 COMMAND_SECONDS = 120
+# Counters reach the listings with the next estimation, every 2 s (Linux: ip_vs_est.c).
+ESTIMATION_SECONDS = 3
 # Read when the commands are done, whatever they were.
 FILES_AFTERWARDS = ("ip_vs", "ip_vs_app", "ip_vs_conn", "ip_vs_conn_sync", "ip_vs_stats")
 
@@ -43,12 +46,12 @@ class Case:
             sys.exit(f"{self.name}: unknown directive {unknown.pop()}")
         self.commands = [line for line in lines if line.strip() and not line.startswith("#")]
 
-    def all_commands(self):
-        return self.commands + [f"cat /proc/net/{name}" for name in FILES_AFTERWARDS]
+    def final_commands(self):
+        return [f"cat /proc/net/{name}" for name in FILES_AFTERWARDS]
 
     def recorded(self):
         recorded = json.loads((self.directory / "expected.json").read_text())
-        if [one["command"] for one in recorded] != self.all_commands():
+        if [one["command"] for one in recorded] != self.commands + self.final_commands():
             raise RuntimeError("expected.json was recorded from other commands")
         return recorded
 
@@ -71,7 +74,11 @@ class Session:
             try:
                 self.engine.prepare(self.surroundings, self.directory)
                 self.surroundings.configure_nodes()
-                for command in self.case.all_commands():
+                for command in self.case.commands:
+                    consume(command, self.execute(command))
+                if self.surroundings.traffic:
+                    time.sleep(ESTIMATION_SECONDS)
+                for command in self.case.final_commands():
                     consume(command, self.execute(command))
             finally:
                 self.engine.end()
