@@ -41,7 +41,10 @@ LAYERS = {
     ),
     "netlink-shim/core": ({"netlink-shim/core"}, C_ONLY),
     "netlink-shim/preload": ({"netlink-shim/core", "netlink-shim/preload"}, C_ONLY),
-    "netlink-shim/launcher": ({"netlink-shim/core", "netlink-shim/launcher"}, PLAIN | {"posix"}),
+    # The launcher performs the preload library's redirections in its own process.
+    "netlink-shim/launcher": (
+        {"netlink-shim/core", "netlink-shim/launcher", "netlink-shim/preload"}, PLAIN | {"posix"},
+    ),
     "netlink-shim/endpoint": (
         {"compat", "netlink-shim/core", "netlink-shim/endpoint"}, PLAIN | {"posix", "asio"},
     ),
