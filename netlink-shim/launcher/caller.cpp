@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <errno.h>
@@ -18,6 +19,8 @@
 namespace nlvs::shim {
 
 namespace {
+
+constexpr char own_network_namespace[] = "/proc/thread-self/ns/net";
 
 /// The words after "key:" in a text of such lines.
 std::vector<std::string_view> words_of(std::string_view text, std::string_view key) {
@@ -136,7 +139,7 @@ InPlaceOf::InPlaceOf(
     possible_ = enter(thread, network_namespace) && take_on(thread, status);
 }
 
-bool InPlaceOf::enter(pid_t thread, const Descriptor& network_namespace) const {
+bool InPlaceOf::enter(pid_t thread, const Descriptor& network_namespace) {
     Descriptor current;
     int wanted = network_namespace.get();
     if (!network_namespace) {
@@ -145,8 +148,11 @@ bool InPlaceOf::enter(pid_t thread, const Descriptor& network_namespace) const {
     }
     const std::uint64_t inode = inode_of(wanted);
     if (inode == 0) return false;
-    if (inode == inode_of("/proc/thread-self/ns/net")) return true;
-    return setns(wanted, CLONE_NEWNET) == 0;
+    Descriptor own(open(own_network_namespace, O_RDONLY | O_CLOEXEC));
+    if (!own || inode == inode_of(own.get())) return static_cast<bool>(own);
+    if (setns(wanted, CLONE_NEWNET) != 0) return false;
+    own_namespace_ = std::move(own);
+    return true;
 }
 
 bool InPlaceOf::take_on(pid_t thread, const ThreadStatus& status) {
@@ -174,13 +180,16 @@ bool InPlaceOf::take_on(pid_t thread, const ThreadStatus& status) {
 }
 
 InPlaceOf::~InPlaceOf() {
-    if (!changed_) return;
     const int saved = errno;
-    Capabilities capabilities;
-    if (capabilities.get()) capabilities.set_effective(own_capabilities_);
-    setfsuid(own_user_);
-    setfsgid(own_group_);
-    if (capabilities.get()) capabilities.set_effective(own_capabilities_);
+    if (changed_) {
+        Capabilities capabilities;
+        if (capabilities.get()) capabilities.set_effective(own_capabilities_);
+        setfsuid(own_user_);
+        setfsgid(own_group_);
+        if (capabilities.get()) capabilities.set_effective(own_capabilities_);
+    }
+    // A namespace lives as long as there is a thread in it: none is kept for a supervisor's sake.
+    if (own_namespace_) setns(own_namespace_.get(), CLONE_NEWNET);
     errno = saved;
 }
 

@@ -32,8 +32,7 @@ Descriptor open_process(pid_t process);
 Descriptor copy_descriptor(const Descriptor& process, int number);
 
 /// While it lives, the calling thread acts in the place of a supervised one: in the network
-/// namespace meant (which it keeps afterwards), with its file user and group, and with no
-/// capability that the other lacks. A caller in another user namespace has none of ours; the
+/// namespace meant, with its file user and group, and with no capability that the other lacks. A caller in another user namespace has none of ours; the
 /// kernel then grants what the owner of that namespace may do there.
 class InPlaceOf {
 public:
@@ -48,9 +47,11 @@ public:
     explicit operator bool() const noexcept { return possible_; }
 
 private:
-    bool enter(pid_t thread, const Descriptor& network_namespace) const;
+    bool enter(pid_t thread, const Descriptor& network_namespace);
     bool take_on(pid_t thread, const ThreadStatus& status);
 
+    // Only if it is another than the one meant.
+    Descriptor own_namespace_;
     std::uint64_t own_capabilities_ = 0;
     uid_t own_user_ = 0;
     gid_t own_group_ = 0;

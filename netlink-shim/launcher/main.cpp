@@ -4,6 +4,7 @@
 // control are its own. The supervisor is a process beside it, adopted by init, without terminal
 // and without the program's files; it ends when the last supervised process has gone.
 
+#include "netlink-shim/launcher/caller.hpp"
 #include "netlink-shim/launcher/descriptor.hpp"
 #include "netlink-shim/launcher/filter.hpp"
 #include "netlink-shim/launcher/supervisor.hpp"
@@ -16,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -85,6 +87,8 @@ void live_apart_from_the_program(int channel) {
     for (int standard = 0; standard <= 2; ++standard) dup2(nothing, standard);
     dup2(kept, 3);
     syscall(SYS_close_range, 4, ~0U, 0);
+    // A caller's own groups are not taken on (InPlaceOf), so ours must give nobody anything.
+    if (setgroups(0, nullptr) != 0 && errno != EPERM) _exit(cannot_supervise);
     if (chdir("/") != 0) _exit(cannot_supervise);
     raise_open_file_limit();
 }
@@ -125,10 +129,10 @@ bool send_listener(int channel, int listener) {
 
 /// Tells the program's side whether it can have what it needs from the kernel: 0, or an errno.
 int permission_to_look_into(pid_t program) {
-    const Descriptor process(static_cast<int>(syscall(SYS_pidfd_open, program, 0)));
+    if (!nlvs::shim::read_thread_status(program)) return errno != 0 ? errno : EPROTO;
+    const Descriptor process = nlvs::shim::open_process(program);
     if (!process) return errno;
-    const Descriptor copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), 0, 0)));
-    return copy || errno == EBADF ? 0 : errno;
+    return nlvs::shim::copy_descriptor(process, 0) || errno == EBADF ? 0 : errno;
 }
 
 [[noreturn]] void supervise(int channel, pid_t program, const WatchedDescriptors& watched) {

@@ -147,7 +147,7 @@ Answer answer_one(const Call& call, const CalledSocket& socket) {
     if (reads && message->size() == 0) return Answer::resume();
     const Patience patience = patience_of(socket.get(), flags);
     // Nobody asks where it came from, and the kernel is better at waiting.
-    if (patience.waits && !patience.deadline && !message->wants_name_or_control() && reads)
+    if (patience.waits && !patience.deadline && !message->wants_name_or_control())
         return Answer::resume();
     const ssize_t size = receive(call, socket, *message, flags, patience);
     if (size < 0) return errno == EINTR ? Answer::resume() : Answer::failing(errno);

@@ -151,19 +151,29 @@ class Launcher(unittest.TestCase):
         self.assertLess(time.monotonic() - begin, 4)
 
     def test_the_supervisor_ends_with_the_last_process(self):
-        def supervisors():
-            found = subprocess.run(["pgrep", "-x", "nlvs-run", "-r", "S"], capture_output=True,
-                                   text=True, check=False).stdout.split()
-            return {pid for pid in found if self.has_our_environment(pid)}
-
         with self.start_program("sh", "-c", "exec 3<&0; (read line <&3) & exit 4") as program:
             self.assertEqual(program.wait(10), 4)
-            self.assertEqual(len(supervisors()), 1)
+            self.assertEqual(len(self.supervisors()), 1)
             program.communicate("\n", timeout=10)
         deadline = time.monotonic() + 5
-        while supervisors():
+        while self.supervisors():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)
+
+    def test_the_supervisor_stays_out_of_the_programs_namespaces(self):
+        script = f"{self.static_client} namespace && echo done; read line"
+        with self.start_program("sh", "-c", script) as program:
+            self.assertEqual(program.stdout.readline(), "done\n")
+            supervisor, = self.supervisors()
+            self.assertEqual({os.readlink(path) for path in
+                              pathlib.Path(f"/proc/{supervisor}/task").glob("*/ns/net")},
+                             {os.readlink("/proc/self/ns/net")})
+            program.communicate("\n", timeout=10)
+
+    def supervisors(self):
+        found = subprocess.run(["pgrep", "-x", "nlvs-run", "-r", "S"], capture_output=True,
+                               text=True, check=False).stdout.split()
+        return [pid for pid in found if self.has_our_environment(pid)]
 
     def has_our_environment(self, pid):
         try:
