@@ -4,6 +4,7 @@
 #include <bit>
 #include <cctype>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 
@@ -131,6 +132,16 @@ std::string driver_library(const std::string& driver) {
     return "librte_" + driver + suffix;
 }
 
+/// EAL makes a directory in any case, but without shared memory keeps nothing in it that is used
+/// by name. Removed at once, it does not outlive a crash.
+void remove_run_directory() {
+    const std::filesystem::path directory{rte_eal_get_runtime_dir()};
+    std::error_code ignored;
+    if (directory.filename().string().starts_with("nlvs-")) {
+        std::filesystem::remove_all(directory, ignored);
+    }
+}
+
 }  // namespace
 
 std::string driver_for_device(const std::string& device) {
@@ -162,27 +173,13 @@ Eal::Eal(const EalSettings& settings) : huge_{settings.huge} {
     output.restore();
     // It complains about queueing disciplines and secondary processes that nobody asked for.
     if (!settings.debug) rte_log_set_level_pattern("pmd.net.tap", RTE_LOG_CRIT);
-    run_directory_ = rte_eal_get_runtime_dir();
+    remove_run_directory();
     if (result < 0) {
-        remove_run_directory();
         const std::string complaint = output.first_complaint();
         throw std::runtime_error(
             "cannot start DPDK: " +
             (complaint.empty() ? std::string{rte_strerror(error)} : complaint)
         );
-    }
-}
-
-// No rte_eal_cleanup: it would close the ports that are to be left running, and the memory that
-// it gives back ends with the process.
-Eal::~Eal() {
-    remove_run_directory();
-}
-
-void Eal::remove_run_directory() const {
-    std::error_code ignored;
-    if (run_directory_.filename().string().starts_with("nlvs-")) {
-        std::filesystem::remove_all(run_directory_, ignored);
     }
 }
 

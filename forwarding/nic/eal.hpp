@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,7 @@ struct EalSettings {
 /// The running EAL; one for each process. Several processes on one host do not see each other:
 /// memory is anonymous, nothing is shared, no telemetry socket is opened.
 ///
-/// The destructor leaves memory and lcores to the end of the process, which should be near.
+/// Its end leaves memory and lcores to the end of the process, which should be near.
 ///
 /// Worker n runs on the lcore n + 1, the constructing thread becomes lcore 0.
 ///
@@ -35,7 +34,8 @@ public:
     explicit Eal(const EalSettings& settings);
     Eal(const Eal&) = delete;
     Eal& operator=(const Eal&) = delete;
-    ~Eal();
+    /// No rte_eal_cleanup: it would close the ports that are to be left running.
+    ~Eal() = default;
 
     /// What the user should know about how it started, or empty.
     const std::string& notice() const noexcept { return notice_; }
@@ -46,11 +46,9 @@ public:
 
 private:
     std::vector<std::string> arguments(const EalSettings& settings) const;
-    void remove_run_directory() const;
 
     bool huge_;
     std::string notice_;
-    std::filesystem::path run_directory_;  ///< what DPDK leaves in the file system
 };
 
 /// The driver that a port's device string needs: "net_tap" for "net_tap0,iface=x", "all" for a

@@ -152,10 +152,12 @@ def cpu_seconds(process):
 def bad_checksums(namespace, interface, action):
     """How many packets with a wrong checksum an action makes appear on an interface."""
     capture = subprocess.Popen(
-        ["ip", "netns", "exec", namespace, "tcpdump", "-nvv", "-i", interface, "ip", "or", "ip6"],
+        ["ip", "netns", "exec", namespace, "tcpdump", "-nvvl", "-i", interface, "ip", "or", "ip6"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
-    time.sleep(0.7)
+    while "listening" not in capture.stderr.readline():
+        if capture.poll() is not None:
+            raise RuntimeError("tcpdump does not run")
     action()
     time.sleep(0.3)
     capture.terminate()
@@ -370,6 +372,8 @@ def kernel_state(namespace):
             [link["ifindex"], address["local"], address["prefixlen"]]
             for link in json.loads(ip(namespace, "-j addr show"))
             for address in link["addr_info"]
+            # The kernel announces an IPv6 address when it has found it to be unique.
+            if not address.get("tentative")
         ),
         "neighbours": sorted(
             [indices[entry["dev"]], entry["dst"], entry["lladdr"]]

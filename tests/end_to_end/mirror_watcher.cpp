@@ -59,6 +59,7 @@ std::string print_state(const kni::KernelMirror& mirror, const kni::Monitor& mon
         );
     }
     for (const auto& [key, entry] : state.addresses) {
+        if (entry.value.tentative) continue;
         addresses.add(
             "[" + std::to_string(key.interface) + "," + quoted(net::print(key.address)) + "," +
             std::to_string(key.length) + "]"
