@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Runs the test stages of tools/check and adds up what they report.
 
-unit  the release build; every meson test (unit, property, corpus, architecture)
-e2e   the installed tools against nlvsd in network namespaces (root)
-san   unit tests under AddressSanitizer and UndefinedBehaviorSanitizer; the tests of the code that
-      threads share under ThreadSanitizer
-fuzz  every libFuzzer target for NLVS_FUZZ_SECONDS (60) seconds
+unit    the release build; every meson test (unit, property, corpus, architecture)
+e2e     the installed tools against nlvsd in network namespaces (root)
+kernel  sessions recorded on the kernel's IPVS, replayed against nlvsd (root)
+san     unit tests under AddressSanitizer and UndefinedBehaviorSanitizer; the tests of the code that
+        threads share under ThreadSanitizer
+fuzz    every libFuzzer target for NLVS_FUZZ_SECONDS (60) seconds
 
 A step that cannot run counts as failed. Logs stay in build/check-logs.
 """
@@ -197,6 +198,22 @@ def end_to_end_stage():
     )
 
 
+def kernel_stage():
+    if os.geteuid() != 0:
+        print("kernel: needs root")
+        return FAILURE
+    failure = release_build()
+    if failure:
+        return failure
+    return step(
+        "kernel",
+        [str(ROOT / "tests" / "kernel" / "run.py")],
+        900,
+        {"NLVS_BUILD": str(BUILD)},
+        count=last_summary,
+    )
+
+
 def sanitizer_stage():
     # b_lundef: the sanitizers' symbols are resolved by the executable, not by the shim library.
     common = ["--buildtype=debugoptimized", "-Db_lundef=false", "-Dbenchmarks=false"]
@@ -281,6 +298,7 @@ def fuzz_one(target):
 STAGES = {
     "unit": unit_stage,
     "e2e": end_to_end_stage,
+    "kernel": kernel_stage,
     "san": sanitizer_stage,
     "fuzz": fuzz_stage,
 }
