@@ -4,11 +4,15 @@
 usage: run.py [CASE...]              the cases (default: all) against nlvsd, in network namespaces
        run.py --kernel [CASE...]     against the kernel this runs on; it must have ip_vs (see vm)
        run.py --record CASE...       write expected.json from the kernel this runs on
+       run.py --accept TEXT CASE     note where nlvsd differs in this case as the deviation that has
+                                     the heading TEXT in docs/deviations.md
 
+A noted difference must be exactly as noted: one that is gone or has changed fails.
 CASE is a directory below cases/ or the start of its name. Needs root. README.md says more.
 """
 
 import argparse
+import functools
 import json
 import os
 import re
@@ -35,6 +39,11 @@ ESTIMATION_SECONDS = 3
 FILES_AFTERWARDS = ("ip_vs", "ip_vs_app", "ip_vs_conn", "ip_vs_conn_sync", "ip_vs_stats")
 
 
+def documented_deviations():
+    text = (HERE.parent.parent / "docs" / "deviations.md").read_text()
+    return set(re.findall(r"(?m)^##+ (.*)$", text))
+
+
 class Case:
     def __init__(self, directory):
         self.directory = directory
@@ -54,6 +63,17 @@ class Case:
         if [one["command"] for one in recorded] != self.commands + self.final_commands():
             raise RuntimeError("expected.json was recorded from other commands")
         return recorded
+
+    def deviations(self):
+        """Results of nlvsd by the number of the command, with the heading of each."""
+        path = self.directory / "deviations.json"
+        if not path.exists():
+            return {}
+        noted = json.loads(path.read_text())
+        unknown = {one["deviation"] for one in noted} - documented_deviations()
+        if unknown:
+            raise RuntimeError(f"docs/deviations.md has no heading '{unknown.pop()}'")
+        return {one["number"]: one for one in noted}
 
 
 class Session:
@@ -110,15 +130,15 @@ class Session:
 
 
 def compare(case, session):
-    recorded = iter(case.recorded())
+    noted = case.deviations() if session.engine.name == "nlvsd" else {}
     different = []
-
-    def consume(command, result):
-        lines = differences(command, next(recorded), result)
+    for number, command, recorded, result in replay(case, session):
+        wanted = noted.get(number, recorded)
+        lines = differences(command, wanted, result)
+        if number in noted and not differences(command, recorded, result):
+            lines = [f"no longer deviates ({noted[number]['deviation']})"]
         if lines:
             different.append("\n".join([f"$ {command}", *lines]))
-
-    session.run(consume)
     return different
 
 
@@ -128,6 +148,36 @@ def record(case, session):
     text = json.dumps(results, indent=1) + "\n"
     (case.directory / "expected.json").write_text(text)
     return []
+
+
+def accept(case, session, heading):
+    kept = [one for one in case.deviations().values() if one["deviation"] != heading]
+    elsewhere = {one["number"] for one in kept}
+    found = [
+        {"deviation": heading, "number": number, **result}
+        for number, command, recorded, result in replay(case, session)
+        if number not in elsewhere and differences(command, recorded, result)
+    ]
+    if not found:
+        return ["nothing else differs"]
+    if heading not in documented_deviations():
+        return [f"docs/deviations.md has no heading '{heading}'"]
+    noted = sorted(kept + found, key=lambda one: one["number"])
+    (case.directory / "deviations.json").write_text(json.dumps(noted, indent=1) + "\n")
+    return []
+
+
+def replay(case, session):
+    """Number, command, recorded and actual result of each command."""
+    replayed = []
+    recorded = case.recorded()
+
+    def consume(command, result):
+        number = len(replayed)
+        replayed.append((number, command, recorded[number], result))
+
+    session.run(consume)
+    return replayed
 
 
 def in_child(case, engine, work):
@@ -186,21 +236,27 @@ def main():
     )
     parser.add_argument("--kernel", action="store_true")
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--accept", metavar="TEXT")
     parser.add_argument("cases", nargs="*")
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("run.py: needs root")
-    if options.record and not options.cases:
-        parser.error("--record needs the names of the cases")
+    if (options.record or options.accept) and not options.cases:
+        parser.error("which cases?")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ["PATH"] = f"{HERE / 'commands'}:/usr/sbin:/sbin:{os.environ['PATH']}"
     os.environ["LC_ALL"] = "C"
     os.environ.pop("LD_PRELOAD", None)
     on_kernel = options.kernel or options.record
+    work = compare
+    if options.record:
+        work = record
+    elif options.accept:
+        work = functools.partial(accept, heading=options.accept)
     passed = failed = 0
     for case in chosen_cases(options.cases):
         engine = Kernel() if on_kernel else nlvsd_of_build()
-        if in_child(case, engine, record if options.record else compare):
+        if in_child(case, engine, work):
             passed += 1
         else:
             failed += 1
