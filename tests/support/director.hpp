@@ -1,0 +1,214 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "forwarding/pipeline.hpp"
+#include "forwarding/schedulers/schedule_builder.hpp"
+#include "tests/support/eal_fixture.hpp"
+#include "tests/support/packet_builder.hpp"
+
+namespace nlvs::test {
+
+/// A director in memory: tables as control publishes them, workers without threads or NICs.
+/// One port; everything that is not local is reached through one neighbour.
+class Director {
+public:
+    /// What came out of one worker.
+    struct Sent {
+        std::vector<Bytes> frames;  ///< to the NIC, whole frames
+        std::vector<Bytes> punted;  ///< to the kernel
+    };
+
+    explicit Director(std::uint16_t workers = 1) : shared_{configuration_, templates_, workers} {
+        set(ipvs::Sysctls{});
+        add_route({net::Ipv4Address{std::uint32_t{0}}, 0}, forwarding::NextHop::Type::unicast);
+        add_route({net::Ipv6Address{}, 0}, forwarding::NextHop::Type::unicast);
+        add_neighbour();
+        for (std::uint16_t id = 0; id < workers; ++id) {
+            workers_.push_back(std::make_unique<Worker>(shared_, id));
+        }
+    }
+
+    void set(const ipvs::Sysctls& sysctls) {
+        configuration_.settings.publish(
+            std::make_unique<const forwarding::Settings>(forwarding::make_settings({}, sysctls)),
+            reclaimer_
+        );
+    }
+
+    void add_local(const net::IpAddress& address) {
+        add_route({address, address.bits()}, forwarding::NextHop::Type::local);
+    }
+
+    void remove_local(const net::IpAddress& address) {
+        table(address).remove({address, address.bits()}, reclaimer_);
+    }
+
+    /// A service under construction; publish() makes it visible.
+    forwarding::Service service(std::uint8_t protocol, const net::IpAddress& address, std::uint16_t port) {
+        forwarding::Service result;
+        result.id = {next_service_};
+        result.key = ipvs::EndpointKey{protocol, address, net::Port{port}};
+        result.scheduler = forwarding::SchedulerKind::rr;
+        for (auto& worker : workers_) worker->state.schedulers.ensure(next_service_);
+        ++next_service_;
+        return result;
+    }
+
+    forwarding::DestinationSlot& add_destination(
+        forwarding::Service& service, const net::IpAddress& address, std::uint16_t port,
+        forwarding::ForwardingMethod method = forwarding::ForwardingMethod::masquerade
+    ) {
+        const std::uint32_t id = next_destination_++;
+        configuration_.destinations.ensure(id);
+        for (auto& worker : workers_) worker->state.counters.destinations.ensure(id);
+        forwarding::DestinationSlot& slot = configuration_.destinations[id];
+        slot.adjacency = &configuration_.adjacencies[0];
+        slot.weight = 1;
+        slot.available = true;
+        slot.method = method;
+        slot.address = address;
+        slot.port = net::Port{port};
+        service.destinations.push_back({{id}, &slot, address, slot.port, method, 1, 1});
+        if (method == forwarding::ForwardingMethod::masquerade) {
+            service.has_masquerade = true;
+            const auto& key = std::get<ipvs::EndpointKey>(service.key);
+            auto server = std::make_unique<forwarding::RealServer>();
+            server->key = {static_cast<std::uint8_t>(key.protocol), address, slot.port};
+            configuration_.real_servers.insert(std::move(server), reclaimer_);
+        }
+        return slot;
+    }
+
+    void publish(forwarding::Service service) {
+        builder_.bind(service);
+        const bool v4 = ipvs::family_of(service.key) == net::Family::inet;
+        ++(v4 ? configuration_.services_v4 : configuration_.services_v6);
+        configuration_.services.insert(
+            std::make_unique<const forwarding::Service>(std::move(service)), reclaimer_
+        );
+    }
+
+    /// Gives `frame` to worker `id`, then lets every worker take over what was handed to it.
+    Sent receive(const Bytes& frame, forwarding::WorkerId id = 0) {
+        rte_mbuf* packet = to_mbuf(frame);
+        const forwarding::Time now{rte_rdtsc(), ticks_};
+        workers_[id]->pipeline.run(0, &packet, 1, now);
+        for (auto& worker : workers_) {
+            std::array<rte_mbuf*, forwarding::Pipeline::burst_size> taken;
+            const auto count = shared_.hand_over.take(worker->state.id, taken.data(), taken.size());
+            if (count != 0) worker->pipeline.run_taken_over(taken.data(), count, now);
+        }
+        return collect();
+    }
+
+    /// Lets time pass and timers run.
+    void advance(std::uint32_t seconds) {
+        ticks_ += seconds * forwarding::ticks_per_second;
+        for (auto& worker : workers_) worker->pipeline.run_timers({rte_rdtsc(), ticks_}, 1U << 20);
+    }
+
+    std::uint32_t connections(forwarding::WorkerId id = 0) const {
+        return workers_[id]->state.connections_v4.size() + workers_[id]->state.connections_v6.size();
+    }
+
+    const forwarding::WorkerCounters& counters(forwarding::WorkerId id = 0) const {
+        return workers_[id]->state.counters;
+    }
+
+    std::uint64_t drops(forwarding::DropReason reason, forwarding::WorkerId id = 0) const {
+        return counters(id).drops[static_cast<std::size_t>(reason)].read();
+    }
+
+    forwarding::Shared& shared() noexcept { return shared_; }
+
+    forwarding::PersistenceTable& templates() noexcept { return templates_; }
+
+private:
+    class Sink final : public forwarding::BurstSink {
+    public:
+        std::uint16_t transmit(forwarding::PortIndex, rte_mbuf** packets, std::uint16_t count) noexcept override {
+            return keep(sent.frames, packets, count);
+        }
+
+        std::uint16_t punt(forwarding::PortIndex, rte_mbuf** packets, std::uint16_t count) noexcept override {
+            return keep(sent.punted, packets, count);
+        }
+
+        Sent sent;
+
+    private:
+        static std::uint16_t keep(std::vector<Bytes>& to, rte_mbuf** packets, std::uint16_t count) {
+            for (std::uint16_t i = 0; i < count; ++i) {
+                to.push_back(to_bytes(packets[i]));
+                rte_pktmbuf_free(packets[i]);
+            }
+            return count;
+        }
+    };
+
+    struct Worker {
+        Worker(forwarding::Shared& shared, forwarding::WorkerId id)
+            : state{id, 4096, 0x5EEDU + id, sink}, pipeline{shared, state} {}
+
+        Sink sink;
+        forwarding::WorkerState state;
+        forwarding::Pipeline pipeline;
+    };
+
+    forwarding::RoutingTable& table(const net::IpAddress& address) {
+        return address.is_v4() ? configuration_.routes_v4 : configuration_.routes_v6;
+    }
+
+    void add_route(const net::Prefix& prefix, forwarding::NextHop::Type type) {
+        auto route = std::make_unique<forwarding::Route>();
+        route->single.type = type;
+        route->single.interface = 1;
+        route->single.via = gateway();
+        table(prefix.address()).insert(prefix, std::move(route), reclaimer_);
+    }
+
+    static net::IpAddress gateway() { return net::Ipv4Address{std::uint32_t{0x0A0000FE}}; }
+
+    void add_neighbour() {
+        configuration_.adjacencies.ensure(0);
+        adjacency_.l2_length = 14;
+        const Bytes header = (ethernet() / payload(0)).frame();
+        std::copy_n(header.begin(), 12, adjacency_.l2.begin());
+        configuration_.adjacencies[0].node = &adjacency_;
+        auto neighbour = std::make_unique<forwarding::Neighbour>();
+        neighbour->key = {1, gateway()};
+        neighbour->adjacency = {0};
+        neighbour->slot = &configuration_.adjacencies[0];
+        configuration_.neighbours.insert(std::move(neighbour), reclaimer_);
+    }
+
+    Sent collect() {
+        Sent all;
+        for (auto& worker : workers_) {
+            worker->state.output.flush();
+            Sent sent = std::exchange(worker->sink.sent, {});
+            for (auto& frame : sent.frames) all.frames.push_back(std::move(frame));
+            for (auto& frame : sent.punted) all.punted.push_back(std::move(frame));
+        }
+        return all;
+    }
+
+    forwarding::Adjacency adjacency_;
+    forwarding::QuiescentState quiescence_;
+    forwarding::Reclaimer reclaimer_{quiescence_};
+    forwarding::Configuration configuration_;
+    forwarding::ScheduleBuilder builder_;
+    forwarding::PersistenceTable templates_{configuration_.destinations, 7, forwarding::Clock{}.read().ticks};
+    forwarding::Shared shared_;
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::uint32_t next_service_ = 0;
+    std::uint32_t next_destination_ = 0;
+    forwarding::Ticks ticks_ = forwarding::Clock{}.read().ticks;
+};
+
+}  // namespace nlvs::test
