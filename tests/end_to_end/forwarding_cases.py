@@ -4,7 +4,7 @@ import hashlib
 
 from harness import ONE_ARM, ONE_WORKER, TWO_WORKERS, case, expect, expect_equal, expect_shares
 from nlvslab.measure import PATIENCE, BackgroundTraffic, traffic, within
-from nlvslab.topology import ECHO_PORT, HTTP_PORT
+from nlvslab.topology import ECHO_PORT, HTTP_PORT, SPARE_PORTS
 
 FORWARDING = (ONE_WORKER, TWO_WORKERS, ONE_ARM)
 METHODS, FAMILIES = ("nat", "dr", "tun"), (4, 6)
@@ -59,7 +59,7 @@ def the_server_sees_the_client_address(bench, family):
 
 @case(FORWARDING, FAMILIES)
 def a_masqueraded_port_is_translated(bench, family):
-    bench.serve("nat", family, port=8088, target=HTTP_PORT)
+    bench.serve("nat", family, port=8088, target=SPARE_PORTS[4])
     seen = traffic(bench.lab, "http", bench.address("nat", family), 8088, 9)
     expect_shares(bench, seen, bench.equal())
 

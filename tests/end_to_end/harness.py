@@ -167,9 +167,8 @@ class Runner:
             try:
                 lab.up(keepalived=kind.keepalived)
             except LabError as error:
-                print(f"the lab ({kind}) did not come up: {error}")
-                for one in group:
-                    self.record("failed", one.name(), "no lab")
+                print(f"FAILED  {len(group)} cases: no lab ({kind}): {error}", flush=True)
+                self.failed += len(group)
                 continue
             try:
                 bench = Bench(lab, kind)

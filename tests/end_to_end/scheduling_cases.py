@@ -2,7 +2,7 @@
 
 from harness import ONE_WORKER, TWO_WORKERS, case, expect, expect_equal, expect_shares
 from nlvslab.measure import BackgroundTraffic, ipvs_connections, traffic
-from nlvslab.topology import HTTP_PORT
+from nlvslab.topology import HTTP_PORT, SPARE_PORTS
 
 BOTH = (ONE_WORKER, TWO_WORKERS)
 WEIGHTS = {"rs1": 1, "rs2": 2, "rs3": 3}
@@ -120,12 +120,12 @@ def a_changed_scheduler_takes_effect(bench):
 @case(BOTH)
 def a_threshold_holds_connections_off(bench):
     # Connections still timing out count too: a port that no other case uses.
-    virtual = bench.serve(port=8095, target=HTTP_PORT)
+    virtual = bench.serve(port=SPARE_PORTS[1])
     bench.director.ipvsadm(
-        "-e", "-t", virtual, "-r", bench.server("rs1", port=HTTP_PORT), "-m", "-x", 2, "-y", 1
+        "-e", "-t", virtual, "-r", bench.server("rs1", port=SPARE_PORTS[1]), "-m", "-x", 2, "-y", 1
     )
     with BackgroundTraffic(
-        bench.lab, "hold", bench.address(), 8095, 12, interval=0.02
+        bench.lab, "hold", bench.address(), SPARE_PORTS[1], 12, interval=0.02
     ) as held:
         opened = held.first_result()
         expect_equal(opened.answers.get("rs1", 0), 2, "connections of the server with -x 2")

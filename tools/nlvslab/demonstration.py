@@ -23,7 +23,7 @@ from nlvslab.measure import (  # noqa: E402
     within,
 )
 from nlvslab.system import LabError  # noqa: E402
-from nlvslab.topology import ECHO_PORT, HTTP_PORT  # noqa: E402
+from nlvslab.topology import ECHO_PORT, HTTP_PORT, WEIGHTED_PORT  # noqa: E402
 
 NAME = "demo"
 METHODS = {"nat": "NAT", "dr": "direct routing", "tun": "IP-in-IP tunnel"}
@@ -79,11 +79,11 @@ class Demonstration:
             seen.answers == {name: 10 for name in names},
             f"rr, {bracketed(address)}:{HTTP_PORT}: {seen.describe()}",
         )
-        seen = traffic(self.lab, "http", address, 8080, 60)
+        seen = traffic(self.lab, "http", address, WEIGHTED_PORT, 60)
         expected = {name: 10 * weight for weight, name in enumerate(names, start=1)}
         self.check(
             seen.answers == expected,
-            f"wrr with weights 1:2:3, {bracketed(address)}:8080: {seen.describe()}",
+            f"wrr with weights 1:2:3, {bracketed(address)}:{WEIGHTED_PORT}: {seen.describe()}",
         )
 
     def udp(self):

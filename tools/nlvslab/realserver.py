@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from .system import run, wait_until
-from .topology import DEFAULT_ROUTE, ECHO_PORT, HTTP_PORT, ROUTER
+from .topology import DEFAULT_ROUTE, ECHO_PORT, HTTP_PORT, ROUTER, SPARE_PORTS, WEIGHTED_PORT
 
 HERE = Path(__file__).resolve().parent
 
@@ -26,8 +26,7 @@ http {{
     keepalive_requests 1000000;
     # A server that is asked more than its listen queue holds would look like a lossy director.
     server {{
-        listen 80 backlog=4096;
-        listen [::]:80 backlog=4096 ipv6only=on;
+{listen}
         root {state}/www;
         default_type text/plain;
         location = / {{ return 200 "{name}\\n"; }}
@@ -54,7 +53,12 @@ class RealServer:
         # Larger than any socket buffer, and different at every offset of a segment.
         big = b"".join(b"%07d\n" % line for line in range(128 * 1024))
         (self.state / "www" / "big").write_bytes(big)
-        config = NGINX.format(state=self.state, name=self.name)
+        listen = "\n".join(
+            f"        listen {host}:{port} backlog=4096;"
+            for port in (HTTP_PORT, WEIGHTED_PORT, *SPARE_PORTS)
+            for host in ("0.0.0.0", "[::]")
+        )
+        config = NGINX.format(state=self.state, name=self.name, listen=listen)
         (self.state / "nginx.conf").write_text(config)
         self.start_nginx()
         self.start_echo()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .topology import ECHO_PORT, HTTP_PORT
+from .topology import ECHO_PORT, HTTP_PORT, WEIGHTED_PORT
 
 DELAY = 1  # seconds between two health checks
 KINDS = {"nat": "NAT", "dr": "DR", "tun": "TUN"}
@@ -78,11 +78,11 @@ def lab_services(topology):
                     VirtualService(virtual, port, protocol, "rr", method, servers=servers)
                 )
         servers = [
-            Server(topology.real_address(name, family), HTTP_PORT, weight)
+            Server(topology.real_address(name, family), WEIGHTED_PORT, weight)
             for weight, name in enumerate(topology.real_servers, start=1)
         ]
         virtual = topology.virtual_address("nat", family)
-        services.append(VirtualService(virtual, 8080, "TCP", "wrr", "nat", servers=servers))
+        services.append(VirtualService(virtual, WEIGHTED_PORT, "TCP", "wrr", "nat", servers=servers))
     return services
 
 

@@ -29,6 +29,10 @@ REAL_SERVERS = {"rs1": 21, "rs2": 22, "rs3": 23}
 # Virtual addresses by forwarding method; the real servers own those of dr and tun on lo.
 VIRTUAL = {"nat": 100, "dr": 101, "tun": 102}
 HTTP_PORT, ECHO_PORT = 80, 5300
+# A real server behind two masqueraded services on one port of its own would see the same client
+# port twice, from kernel LVS as from nlvs; each service gets a port that nginx listens on.
+WEIGHTED_PORT = 8080
+SPARE_PORTS = (8094, 8095, 8096, 8097, 8098)
 # By family; "default" would mean IPv4 to 'ip -batch'.
 DEFAULT_ROUTE = {4: "0.0.0.0/0", 6: "::/0"}
 
