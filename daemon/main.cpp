@@ -35,6 +35,9 @@ void serve(const Options& options, const Log& log) {
     }
     const shim::RuntimeDirectory directory;
     boost::asio::io_context context{1};  // one thread: control state needs no locks
+    // First, so that an end asked for during the start finds everything put away, too.
+    boost::asio::signal_set signals{context, SIGINT, SIGTERM};
+    signals.async_wait([&](const boost::system::error_code&, int) { context.stop(); });
     forwarding::QuiescentState quiescence;
     forwarding::Reclaimer reclaimer{quiescence};
     const auto configuration = std::make_unique<forwarding::Configuration>();
@@ -64,9 +67,6 @@ void serve(const Options& options, const Log& log) {
     const Doors doors{
         context, directory, control, mail, data_plane ? &data_plane->workers() : nullptr, log
     };
-
-    boost::asio::signal_set signals{context, SIGINT, SIGTERM};
-    signals.async_wait([&](const boost::system::error_code&, int) { context.stop(); });
     log.notice("serving IPVS, state in {}", directory.path().string());
     if (data_plane) data_plane->workers().start();
     notify_service_manager("READY=1");
@@ -80,9 +80,7 @@ int run(std::span<char* const> arguments) {
     const CommandLine command_line = parse_command_line(arguments);
     fmt::print("{}", command_line.answer);
     if (!command_line.answer.empty()) return EXIT_SUCCESS;
-    const Options options = command_line.configuration
-                                ? load_options(*command_line.configuration)
-                                : load_default_options(CommandLine::default_configuration);
+    const Options options = load_options(command_line);
     if (command_line.check) return EXIT_SUCCESS;
     const auto target = command_line.foreground ? LogTarget::plain : options.log_target;
     serve(options, Log{options.log_level, target});

@@ -273,7 +273,9 @@ Options load_options(const std::filesystem::path& file) {
     return parse_options(text.str(), file.string());
 }
 
-Options load_default_options(const std::filesystem::path& file) {
+Options load_options(const CommandLine& command_line) {
+    if (command_line.configuration) return load_options(*command_line.configuration);
+    const std::filesystem::path file{CommandLine::default_configuration};
     return std::filesystem::exists(file) ? load_options(file) : Options{};
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/command_line.hpp"
 #include "daemon/log.hpp"
 #include "forwarding/kernel_path.hpp"
 
@@ -51,7 +52,7 @@ Options parse_options(std::string_view toml, const std::string& file);
 /// Throws OptionsError also when the file cannot be read.
 Options load_options(const std::filesystem::path& file);
 
-/// The same, but a file that does not exist is an empty one.
-Options load_default_options(const std::filesystem::path& file);
+/// The file that the command line names, or the default one if it exists, or an empty one.
+Options load_options(const CommandLine& command_line);
 
 }  // namespace nlvs::daemon

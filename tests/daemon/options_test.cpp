@@ -132,14 +132,14 @@ BOOST_AUTO_TEST_CASE(syntax_errors_are_named_with_file_and_line_in_one_line) {
 
 BOOST_AUTO_TEST_CASE(an_unreadable_file_is_an_error) {
     BOOST_CHECK_EXCEPTION(
-        static_cast<void>(load_options("/nonexistent/nlvs.toml")), OptionsError,
+        static_cast<void>(load_options(std::filesystem::path{"/nonexistent/nlvs.toml"})), OptionsError,
         [](const OptionsError& error) {
             return std::string{error.what()} ==
                    "cannot read /nonexistent/nlvs.toml: No such file or directory";
         }
     );
     BOOST_CHECK_EXCEPTION(
-        static_cast<void>(load_options("/tmp")), OptionsError,
+        static_cast<void>(load_options(std::filesystem::path{"/tmp"})), OptionsError,
         [](const OptionsError& error) {
             return std::string{error.what()} == "cannot read /tmp: Is a directory";
         }
