@@ -159,13 +159,12 @@ bool InPlaceOf::take_on(pid_t thread, const ThreadStatus& status) {
     Capabilities capabilities;
     if (!capabilities.get()) return false;
     own_capabilities_ = capabilities.effective();
-    const bool same_user_namespace = inode_of(process_file(thread, "ns/user")) ==
-                                     inode_of("/proc/self/ns/user");
+    const bool same_user_namespace =
+        inode_of(process_file(thread, "ns/user")) == inode_of("/proc/self/ns/user");
     // Who gave up capabilities in a user namespace that we own would have ours.
     if (!same_user_namespace && (status.capabilities & CAP_TO_MASK(CAP_NET_ADMIN)) == 0)
         return false;
-    const std::uint64_t wanted =
-        same_user_namespace ? own_capabilities_ & status.capabilities : 0;
+    const std::uint64_t wanted = same_user_namespace ? own_capabilities_ & status.capabilities : 0;
     // An invalid number changes nothing and tells the present one.
     own_user_ = static_cast<uid_t>(setfsuid(static_cast<uid_t>(-1)));
     own_group_ = static_cast<gid_t>(setfsgid(static_cast<gid_t>(-1)));

@@ -32,8 +32,9 @@ Descriptor open_process(pid_t process);
 Descriptor copy_descriptor(const Descriptor& process, int number);
 
 /// While it lives, the calling thread acts in the place of a supervised one: in the network
-/// namespace meant, with its file user and group, and with no capability that the other lacks. A caller in another user namespace has none of ours; the
-/// kernel then grants what the owner of that namespace may do there.
+/// namespace meant, with its file user and group, and with no capability that the other lacks. A
+/// caller in another user namespace has none of ours; the kernel then grants what the owner of that
+/// namespace may do there.
 class InPlaceOf {
 public:
     /// `network_namespace` is an open namespace file, empty for the thread's current one.

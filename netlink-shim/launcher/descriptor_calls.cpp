@@ -18,7 +18,10 @@ bool DescriptorCalls::is_watched(std::uint32_t number) const noexcept {
 }
 
 Answer DescriptorCalls::give(
-    const Call& call, const ThreadStatus& caller, const Descriptor& file, std::uint32_t minimum,
+    const Call& call,
+    const ThreadStatus& caller,
+    const Descriptor& file,
+    std::uint32_t minimum,
     bool close_on_exec
 ) {
     const Descriptor process = open_process(caller.process);
@@ -46,7 +49,8 @@ Answer DescriptorCalls::answer_socket(const Call& call) {
         const InPlaceOf place(call.thread(), *caller, Descriptor());
         if (!place) return Answer::resume();
         const int type = call.int_argument(1);
-        opened = Descriptor(socket(call.int_argument(0), type | SOCK_CLOEXEC, call.int_argument(2)));
+        opened =
+            Descriptor(socket(call.int_argument(0), type | SOCK_CLOEXEC, call.int_argument(2)));
         if (!opened) return Answer::failing(errno);
     }
     return give(call, *caller, opened, 0, (call.int_argument(1) & SOCK_CLOEXEC) != 0);

@@ -25,7 +25,10 @@ public:
 
 private:
     Answer give(
-        const Call& call, const ThreadStatus& caller, const Descriptor& file, std::uint32_t minimum,
+        const Call& call,
+        const ThreadStatus& caller,
+        const Descriptor& file,
+        std::uint32_t minimum,
         bool close_on_exec
     );
     bool is_watched(std::uint32_t number) const noexcept;

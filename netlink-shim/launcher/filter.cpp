@@ -94,8 +94,18 @@ void add_descriptor_calls(Code& program, std::span<const DescriptorRange> watche
     body.push_back(notify);
     for_calls(
         program,
-        {SYS_read, SYS_write, SYS_recvmsg, SYS_sendmsg, SYS_recvfrom, SYS_sendto, SYS_writev,
-         SYS_readv, SYS_recvmmsg, SYS_sendmmsg, SYS_dup, SYS_dup3},
+        {SYS_read,
+         SYS_write,
+         SYS_recvmsg,
+         SYS_sendmsg,
+         SYS_recvfrom,
+         SYS_sendto,
+         SYS_writev,
+         SYS_readv,
+         SYS_recvmmsg,
+         SYS_sendmmsg,
+         SYS_dup,
+         SYS_dup3},
         body
     );
 #ifdef SYS_dup2

@@ -143,8 +143,7 @@ int permission_to_look_into(pid_t program) {
     try {
         nlvs::shim::Supervisor supervisor(listener, watched);
         if (error == 0) supervisor.start();
-        if (write(3, &error, sizeof(error)) != sizeof(error) || error != 0)
-            _exit(cannot_supervise);
+        if (write(3, &error, sizeof(error)) != sizeof(error) || error != 0) _exit(cannot_supervise);
         close(3);
         supervisor.wait();
     } catch (const std::exception&) {

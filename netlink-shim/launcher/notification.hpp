@@ -13,17 +13,20 @@ namespace nlvs::shim {
 /// What a stopped system call gets.
 struct Answer {
     enum class Kind : std::uint8_t {
-        resume,   ///< the kernel carries the call out as if nobody had looked
-        value,    ///< it returns `value`; negative: -errno
-        given,    ///< has been answered already
+        resume,  ///< the kernel carries the call out as if nobody had looked
+        value,   ///< it returns `value`; negative: -errno
+        given,   ///< has been answered already
     };
 
     Kind kind;
     std::int64_t value = 0;
 
     static Answer resume() noexcept { return {Kind::resume}; }
+
     static Answer returning(std::int64_t value) noexcept { return {Kind::value, value}; }
+
     static Answer failing(int error) noexcept { return {Kind::value, -error}; }
+
     static Answer given() noexcept { return {Kind::given}; }
 
     /// For a result of the C library: -1 means errno.
@@ -37,9 +40,13 @@ public:
     static std::optional<Call> next(int listener) noexcept;
 
     long number() const noexcept { return notification_.data.nr; }
+
     pid_t thread() const noexcept { return static_cast<pid_t>(notification_.pid); }
+
     std::uint64_t argument(int index) const noexcept { return notification_.data.args[index]; }
+
     int int_argument(int index) const noexcept { return static_cast<int>(argument(index)); }
+
     RemoteMemory memory() const noexcept { return RemoteMemory(thread()); }
 
     /// False once the thread is gone, when thread() may be somebody else's number.

@@ -71,7 +71,11 @@ Answer answer_get_option(const Call& call) {
         const InPlaceOf place(call.thread(), socket->caller, network_namespace_file(socket->get()));
         if (!place) return Answer::resume();
         const bool ours = redirect_getsockopt(
-            socket->get(), call.int_argument(1), call.int_argument(2), argument.get(), &length,
+            socket->get(),
+            call.int_argument(1),
+            call.int_argument(2),
+            argument.get(),
+            &length,
             result
         );
         if (!ours) return Answer::resume();

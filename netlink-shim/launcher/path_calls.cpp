@@ -84,9 +84,9 @@ Answer perform(const Call& call, const char* path) {
         case SYS_faccessat2: {
             const int flags = call.number() == SYS_faccessat2 ? call.int_argument(3) : 0;
             // The caller's file user has been taken on, its real user has not.
-            return Answer::of(syscall(
-                SYS_faccessat2, AT_FDCWD, path, call.int_argument(2), flags | AT_EACCESS
-            ));
+            return Answer::of(
+                syscall(SYS_faccessat2, AT_FDCWD, path, call.int_argument(2), flags | AT_EACCESS)
+            );
         }
         default:
             return Answer::resume();

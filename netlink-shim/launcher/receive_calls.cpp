@@ -82,7 +82,10 @@ bool daemon_has_more(const Call& call, const CalledSocket& socket) {
 
 /// One message. -1 with errno; EINTR: nothing was received, the kernel shall go on.
 ssize_t receive(
-    const Call& call, const CalledSocket& socket, Message& message, int flags,
+    const Call& call,
+    const CalledSocket& socket,
+    Message& message,
+    int flags,
     const Patience& patience
 ) {
     bool asked = false;
@@ -94,7 +97,8 @@ ssize_t receive(
             return size;
         }
         if (errno != EAGAIN) return -1;
-        const Waited waited = patience.waits ? wait(call, socket.get(), patience) : Waited::too_long;
+        const Waited waited =
+            patience.waits ? wait(call, socket.get(), patience) : Waited::too_long;
         if (waited == Waited::ready) continue;
         if (waited == Waited::interrupted) {
             errno = EINTR;
@@ -168,13 +172,13 @@ public:
     }
 
     bool is_readable() const { return address_ == 0 || limit_; }
+
     bool is_over() const { return limit_ && Clock::now() >= end_; }
 
     void tell_rest() const {
         if (!limit_) return;
-        const auto rest = std::max(
-            std::chrono::nanoseconds(end_ - Clock::now()), std::chrono::nanoseconds(0)
-        );
+        const auto rest =
+            std::max(std::chrono::nanoseconds(end_ - Clock::now()), std::chrono::nanoseconds(0));
         constexpr std::int64_t second = 1'000'000'000;
         const timespec left = {rest.count() / second, rest.count() % second};
         memory_.write(address_, &left, sizeof(left));

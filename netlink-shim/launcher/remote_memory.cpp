@@ -18,8 +18,7 @@ bool is_all(ssize_t done, std::size_t wanted) noexcept {
 
 }  // namespace
 
-bool RemoteMemory::read(std::uint64_t address, void* destination, std::size_t size)
-    const noexcept {
+bool RemoteMemory::read(std::uint64_t address, void* destination, std::size_t size) const noexcept {
     const iovec here = {destination, size};
     const iovec there = {pointer(address), size};
     return is_all(process_vm_readv(thread_, &here, 1, &there, 1, 0), size);
@@ -64,8 +63,7 @@ std::optional<std::string> RemoteMemory::read_string(std::uint64_t address, std:
     char text[page];
     longest = std::min(longest, sizeof(text));
     const iovec here = {text, longest};
-    const iovec there[] = {
-        {pointer(address), first}, {pointer(address + first), longest - first}};
+    const iovec there[] = {{pointer(address), first}, {pointer(address + first), longest - first}};
     const ssize_t size = process_vm_readv(thread_, &here, 1, there, longest > first ? 2 : 1, 0);
     if (size <= 0) return std::nullopt;
     const std::size_t length = strnlen(text, static_cast<std::size_t>(size));

@@ -75,8 +75,7 @@ int flags_of(const Call& call) {
 
 Answer answer_one(const Call& call, const CalledSocket& socket) {
     auto message = message_of(call);
-    if (!message || !message->is_whole() || !message->fetch(call.memory()))
-        return Answer::resume();
+    if (!message || !message->is_whole() || !message->fetch(call.memory())) return Answer::resume();
     if (!concerns_daemon(message->local())) return Answer::resume();
     return send_for(call, socket, [&] {
         ssize_t result = 0;
@@ -103,9 +102,7 @@ Answer answer_several(const Call& call, const CalledSocket& socket) {
     if (!ours) return Answer::resume();
     return send_for(call, socket, [&] {
         int result = 0;
-        if (!redirect_sendmmsg(
-                socket.get(), headers.data(), count, call.int_argument(3), result
-            ))
+        if (!redirect_sendmmsg(socket.get(), headers.data(), count, call.int_argument(3), result))
             return Answer::resume();
         for (int i = 0; i < result; ++i) {
             const auto at = static_cast<std::size_t>(i);

@@ -42,11 +42,13 @@ BOOST_AUTO_TEST_CASE(a_threads_status_is_read_field_by_field) {
 }
 
 BOOST_AUTO_TEST_CASE(a_status_without_one_of_the_fields_is_none) {
-    for (const char* key : {"\nTgid", "Uid", "Gid", "NStgid", "SigPnd", "ShdPnd", "SigBlk",
-                            "CapEff"}) {
+    for (const char* key :
+         {"\nTgid", "Uid", "Gid", "NStgid", "SigPnd", "ShdPnd", "SigBlk", "CapEff"}) {
         std::string text = status_text;
         text[text.find(key) + 1] = '!';
-        BOOST_TEST_CONTEXT(key) { BOOST_TEST(!parse_thread_status(text).has_value()); }
+        BOOST_TEST_CONTEXT(key) {
+            BOOST_TEST(!parse_thread_status(text).has_value());
+        }
     }
     BOOST_TEST(!parse_thread_status("").has_value());
 }

@@ -76,8 +76,18 @@ BOOST_AUTO_TEST_SUITE(filter_test)
 
 BOOST_FIXTURE_TEST_CASE(only_watched_descriptors_are_looked_at, Filter) {
     for (const long call :
-         {SYS_read, SYS_readv, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_write, SYS_writev,
-          SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_dup, SYS_dup3}) {
+         {SYS_read,
+          SYS_readv,
+          SYS_recvfrom,
+          SYS_recvmsg,
+          SYS_recvmmsg,
+          SYS_write,
+          SYS_writev,
+          SYS_sendto,
+          SYS_sendmsg,
+          SYS_sendmmsg,
+          SYS_dup,
+          SYS_dup3}) {
         BOOST_TEST_CONTEXT("call " << call) {
             for (const DescriptorRange& range : watched) {
                 BOOST_TEST((*this)(call, {range.first - 1}) == allowed);
@@ -121,8 +131,7 @@ BOOST_FIXTURE_TEST_CASE(of_socket_options_only_those_of_ipvs_count, Filter) {
 
 BOOST_FIXTURE_TEST_CASE(paths_count_unless_they_start_at_a_descriptor, Filter) {
     const auto working_directory = static_cast<std::uint32_t>(AT_FDCWD);
-    for (const long call :
-         {SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_faccessat2}) {
+    for (const long call : {SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_faccessat2}) {
         BOOST_TEST((*this)(call, {working_directory}) == notified);
         BOOST_TEST((*this)(call, {3}) == allowed);
     }
@@ -146,6 +155,7 @@ BOOST_AUTO_TEST_CASE(watched_numbers_are_below_the_limit_on_open_files_and_of_se
         std::uint32_t first;
         std::uint32_t end;
     } rows[] = {{20, 10, 20}, {256, 128, 256}, {1024, 896, 1024}, {1 << 20, 896, 1024}};
+
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT("limit " << row.limit) {
             const WatchedDescriptors watched = watched_descriptors(row.limit);

@@ -28,6 +28,7 @@ struct Edge {
     RemoteMemory memory{getpid()};
 
     Edge() { mprotect(end, page, PROT_NONE); }
+
     ~Edge() { munmap(begin, 2 * page); }
 };
 
