@@ -394,11 +394,16 @@ def mirror_state(said):
 
 
 def compare(namespace, watcher, text):
-    # The kernel still changes by itself (addresses, carriers): a second look must agree.
-    for attempt in range(3):
+    # The kernel still changes by itself (addresses, carriers), and the mirror finds out about routes
+    # that went without a message only by its next dump: another look must agree soon.
+    end = time.monotonic() + 5
+    while True:
         mirrored, actual = mirror_state(watcher.ask("")), kernel_state(namespace)
         if mirrored == actual:
             return
+        if time.monotonic() > end:
+            break
+        time.sleep(0.1)
     for name, expected in actual.items():
         if mirrored[name] != expected:
             surplus = [entry for entry in mirrored[name] if entry not in expected] \

@@ -36,6 +36,7 @@ def results(environment):
 
 
 def main(library, daemon_path):
+    library, daemon_path = os.path.abspath(library), os.path.abspath(daemon_path)
     if subprocess.run([sys.executable, "-c", "import test.test_socket"], check=False,
                       stderr=subprocess.DEVNULL).returncode:
         print("CPython's tests are not installed (libpython3.11-testsuite)")
