@@ -62,6 +62,8 @@ class BackgroundTraffic:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        if not self.held and self.process.stdout.readline().strip() != "ready":
+            raise LabError("the client did not start")
 
     def first_result(self):
         """Of 'hold': once every connection is open."""

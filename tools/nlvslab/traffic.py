@@ -6,7 +6,7 @@
     traffic.py hold ADDRESS PORT COUNT   opens COUNT connections, asks on each, prints, waits for
                                          the end of standard input, then asks on each again
 Options: --source-port N first source port; --timeout S; --interval S between requests;
---until-stopped: goes on until SIGTERM, COUNT is ignored; --path /P for http.
+--until-stopped: prints "ready", goes on until SIGTERM, COUNT is ignored; --path /P for http.
 
 Runs inside the client's namespace; a separate process, because a namespace is a thread's.
 """
@@ -141,6 +141,8 @@ def main():
     options = parser.parse_args()
     client = Client(options)
     signal.signal(signal.SIGTERM, client.stop)
+    if options.until_stopped:
+        print("ready", flush=True)  # from here on SIGTERM ends with a result
     if options.kind == "hold":
         client.hold()
     else:
