@@ -26,11 +26,13 @@ KernelFollower::KernelFollower(
       monitor_{context, mirror_},
       care_{context, data_plane.workers(), [this](const forwarding::NeighbourWanted& wanted) {
                 routes_.want(wanted);
-            }} {
+            }},
+      carriers_{context} {
     routes_.on_port_change([this](forwarding::PortIndex port, const kni::Link& link) {
         follow_link(port, link);
     });
     mirror_.observe(routes_);
+    watch_carriers();
 }
 
 KernelFollower::~KernelFollower() { keeper_.stop(); }
@@ -51,6 +53,21 @@ void KernelFollower::follow_link(forwarding::PortIndex port, const kni::Link& li
     } catch (const std::exception& error) {
         log_.warning("{} does not follow {}: {}", nic.device(), link.name, error.what());
     }
+}
+
+void KernelFollower::watch_carriers() {
+    constexpr std::chrono::milliseconds period{100};
+    for (const DataPlane::Port& port : data_plane_.ports()) {
+        try {
+            port.shadow->set_carrier(port.nic->link().up);
+        } catch (const std::exception& error) {
+            log_.debug("carrier of {}: {}", port.shadow->name(), error.what());
+        }
+    }
+    carriers_.expires_after(period);
+    carriers_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) watch_carriers();
+    });
 }
 
 }  // namespace nlvs::daemon

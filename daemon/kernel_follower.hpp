@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "daemon/data_plane.hpp"
 #include "daemon/log.hpp"
@@ -15,7 +16,8 @@ namespace nlvs::daemon {
 
 /// Everything that ties a data plane to the kernel's network configuration: what iproute2,
 /// keepalived and routing daemons do is mirrored, published to the workers and, where it is about
-/// a shadow interface itself, done to the NIC.
+/// a shadow interface itself, done to the NIC. The other way round the shadow interfaces show the
+/// carrier of their NICs, so that VRRP and routing daemons notice a pulled cable.
 /// Thread: control.
 class KernelFollower {
 public:
@@ -42,6 +44,7 @@ public:
 
 private:
     void follow_link(forwarding::PortIndex port, const kni::Link& link);
+    void watch_carriers();
 
     DataPlane& data_plane_;
     const Log& log_;
@@ -50,6 +53,7 @@ private:
     RoutePublisher routes_;
     kni::Monitor monitor_;
     WorkerCare care_;
+    boost::asio::steady_timer carriers_;
 };
 
 }  // namespace nlvs::daemon

@@ -1,5 +1,7 @@
 #include "forwarding/nic/ethernet_port.hpp"
 
+#include "forwarding/nic/netdev_request.hpp"
+
 #include "forwarding/nic/eal.hpp"
 #include "forwarding/nic/tap_signals.hpp"
 
@@ -12,6 +14,7 @@
 
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <net/if.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -214,8 +217,11 @@ void EthernetPort::set_mtu(std::uint16_t mtu) {
 LinkStatus EthernetPort::link() const {
     rte_eth_link link{};
     rte_eth_link_get_nowait(id_, &link);
+    // af_packet reports a link for ever; the netdev below knows better.
+    const bool up = claim_ ? (NetdevRequest{device_}.flags() & IFF_RUNNING) != 0
+                           : link.link_status == RTE_ETH_LINK_UP;
     return {
-        link.link_status == RTE_ETH_LINK_UP,
+        up,
         link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed};
 }
 
