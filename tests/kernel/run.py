@@ -256,8 +256,8 @@ def main():
     passed = failed = 0
     for case in chosen_cases(options.cases):
         engine = Kernel() if on_kernel else nlvsd_of_build()
-        # Where TCP merges a FIN with an ACK, or a neighbour answers late, packet counts vary by
-        # themselves, on the kernel too: sessions with traffic have three tries to be as recorded.
+        # Packet counts depend on timing (a FIN merged with an ACK, a neighbour that answers late):
+        # sessions with traffic have three tries to be as recorded.
         attempts = 3 if work is compare and "traffic" in case.directives else 1
         if any(in_child(case, engine, work) for _ in range(attempts)):
             passed += 1
