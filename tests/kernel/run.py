@@ -16,6 +16,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -106,14 +107,15 @@ class Session:
     def execute(self, command):
         words = ["bash", "-c", command]
         environment = self.engine.environment()
-        if "sockopt" in self.case.directives and "ipvsadm" in command:
+        if "sockopt" in self.case.directives and command.startswith("ipvsadm"):
             # ipvsadm falls back to the old interface when it gets no netlink socket, which is the
-            # first it asks for.
-            words = [
-                "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=socket",
-                "-e", "inject=socket:error=EAFNOSUPPORT:when=1",
-                *(f"-E{key}={value}" for key, value in environment.items()), *words,
-            ]
+            # first it asks for. The shell stays out of the trace: bash asks for sockets of its own
+            # (the user database) where HOME or SHELL is unset.
+            variables = " ".join(
+                f"-E {shlex.quote(f'{key}={value}')}" for key, value in environment.items()
+            )
+            trace = "-e trace=socket -e inject=socket:error=EAFNOSUPPORT:when=1"
+            words = ["bash", "-c", f"exec strace -f -qq -o /dev/null {trace} {variables} {command}"]
             environment = {}
         work = self.directory / "work"
         work.mkdir(exist_ok=True)
