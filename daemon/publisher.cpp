@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "compat/net/ip_protocol.hpp"
+#include "compat/procfs/kernel_clock.hpp"
 #include "forwarding/schedulers/scheduler.hpp"
 
 namespace nlvs::daemon {
@@ -177,7 +178,7 @@ std::unique_ptr<forwarding::Service> Publisher::make_node(const RegisteredServic
     node->scheduler = forwarding::parse_scheduler(service.spec.scheduler)
                           .value_or(forwarding::SchedulerKind::none);
     node->flags = service.spec.flags;
-    node->persistence_timeout = to_ticks(service.spec.timeout);
+    node->persistence_timeout = to_ticks(procfs::kept_seconds(service.spec.timeout));
     node->netmask = service.spec.netmask;
     node->destinations.reserve(service.destinations.size());
     for (const auto& destination : service.destinations | std::views::reverse) {

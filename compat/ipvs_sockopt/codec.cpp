@@ -1,5 +1,7 @@
 #include "compat/ipvs_sockopt/codec.hpp"
 
+#include "compat/procfs/kernel_clock.hpp"
+
 #include <algorithm>
 #include <span>
 #include <string>
@@ -123,7 +125,7 @@ void encode_service(ip_vs_service_entry& entry, const ipvs::ServiceView& service
     }
     encode_text(entry.sched_name, service.spec.scheduler);
     entry.flags = service.spec.flags.word;
-    entry.timeout = service.spec.timeout;
+    entry.timeout = procfs::kept_seconds(service.spec.timeout);
     entry.netmask = service.spec.netmask;
     entry.num_dests = service.destinations;
     encode_statistics(entry.stats, service.statistics);

@@ -77,7 +77,7 @@ void append_service(std::string& out, const ipvs::ServiceView& service) {
     }
     if (flags.has(ServiceFlags::persistent)) {
         out += "persistent ";
-        append_decimal(out, static_cast<std::int32_t>(service.spec.timeout * jiffies_per_second));
+        append_decimal(out, static_cast<std::int32_t>(kept_jiffies(service.spec.timeout)));
         out += ' ';
         append_hex(out, net::Be32::from_wire(service.spec.netmask).host(), 8, '0');
     }

@@ -15,6 +15,7 @@ constexpr std::size_t headers_size = NLMSG_HDRLEN + GENL_HDRLEN;
 // Linux: include/uapi/linux/ip_vs.h IP_VS_BASE_CTL … IP_VS_SO_SET_MAX, IP_VS_SO_GET_MAX.
 constexpr int first_option = 64 + 1024 + 64;
 constexpr int last_option = first_option + 15;
+constexpr int get_version = first_option;
 
 bool names_family(const unsigned char* attributes, std::size_t size) noexcept {
     std::size_t at = 0;
@@ -181,6 +182,10 @@ Run next_run(const ScatteredBytes& bytes, std::size_t offset) noexcept {
 
 bool is_ipvs_socket_option(int level, int option) noexcept {
     return level == IPPROTO_IP && option >= first_option && option <= last_option;
+}
+
+bool reports_length(int option) noexcept {
+    return option == get_version;
 }
 
 std::size_t daemon_path(const char* path, char* remainder, std::size_t capacity) noexcept {

@@ -62,6 +62,10 @@ Run next_run(const ScatteredBytes& bytes, std::size_t offset) noexcept;
 /// IP_VS_SO_GET_* and IP_VS_SO_SET_* on IPPROTO_IP.
 bool is_ipvs_socket_option(int level, int option) noexcept;
 
+/// Whether getsockopt() tells how long the answer is. Linux: ip_vs_ctl.c do_ip_vs_get_ctl sets the
+/// length for IP_VS_SO_GET_VERSION; with the others the caller keeps what it passed.
+bool reports_length(int option) noexcept;
+
 /// Where a path under /proc lives below the daemon's file system, whose root mirrors /proc:
 /// "/proc/self/net/ip_vs" is "/net/ip_vs". Ours: ip_vs* in net, and sys/net/ipv4/vs with all
 /// below it. Writes the NUL-terminated remainder; returns its length, 0 if the path is not ours

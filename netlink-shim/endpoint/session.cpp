@@ -10,7 +10,11 @@ bool Session::add(Answer answer) {
     if (backlog_ > 0 && backlog_ + size > max_backlog) return false;
     backlog_ += size;
     for (Datagram& datagram : answer.datagrams) waiting_.push_back(std::move(datagram));
-    if (answer.dump) dump_ = std::move(answer.dump);
+    if (!answer.dump) return true;
+    // Linux: af_netlink.c __netlink_dump_start — the first part is made before the next message is
+    // looked at, and an empty listing is over with it.
+    dump_ = std::move(answer.dump);
+    refill();
     return true;
 }
 

@@ -66,6 +66,7 @@ Answer answer_get_option(const Call& call) {
     socklen_t length = std::min(*capacity, max_answer);
     const Argument argument(call, length, length);
     if (!call.is_alive()) return Answer::resume();
+    socklen_t written = 0;
     int result = 0;
     {
         const InPlaceOf place(call.thread(), socket->caller, network_namespace_file(socket->get()));
@@ -76,14 +77,15 @@ Answer answer_get_option(const Call& call) {
             call.int_argument(2),
             argument.get(),
             &length,
+            written,
             result
         );
         if (!ours) return Answer::resume();
         if (result < 0) return Answer::failing(errno);
     }
-    const bool written = memory.write(call.argument(3), argument.get(), length) &&
-                         memory.write(call.argument(4), &length, sizeof(length));
-    return written ? Answer::returning(0) : Answer::failing(EFAULT);
+    const bool done = memory.write(call.argument(3), argument.get(), written) &&
+                      memory.write(call.argument(4), &length, sizeof(length));
+    return done ? Answer::returning(0) : Answer::failing(EFAULT);
 }
 
 }  // namespace nlvs::shim

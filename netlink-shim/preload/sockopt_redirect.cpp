@@ -175,7 +175,13 @@ bool redirect_setsockopt(
 }
 
 bool redirect_getsockopt(
-    int socket, int level, int option, void* value, socklen_t* length, int& result
+    int socket,
+    int level,
+    int option,
+    void* value,
+    socklen_t* length,
+    socklen_t& written,
+    int& result
 ) noexcept {
     if (!is_ipvs_socket_option(level, option)) return false;
     Exchange exchange;
@@ -185,7 +191,8 @@ bool redirect_getsockopt(
     Request request = {{}, {1, static_cast<std::uint32_t>(option), *length}};
     const long size = call(exchange, request, value, value);
     if (size < 0) return true;
-    *length = static_cast<socklen_t>(size);
+    written = static_cast<socklen_t>(size);
+    if (reports_length(option)) *length = written;
     result = 0;
     return true;
 }

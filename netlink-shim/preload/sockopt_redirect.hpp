@@ -9,8 +9,15 @@ namespace nlvs::shim {
 bool redirect_setsockopt(
     int socket, int level, int option, const void* value, socklen_t length, int& result
 ) noexcept;
+/// `written` is how much of `value` is the answer; `length`, as in the kernel, need not tell.
 bool redirect_getsockopt(
-    int socket, int level, int option, void* value, socklen_t* length, int& result
+    int socket,
+    int level,
+    int option,
+    void* value,
+    socklen_t* length,
+    socklen_t& written,
+    int& result
 ) noexcept;
 
 }  // namespace nlvs::shim

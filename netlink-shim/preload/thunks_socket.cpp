@@ -144,7 +144,8 @@ ssize_t readv(int fd, const iovec* parts, int count) {
 
 int getsockopt(int fd, int level, int option, void* value, socklen_t* length) noexcept {
     int result;
-    if (redirect_getsockopt(fd, level, option, value, length, result)) return result;
+    socklen_t written;
+    if (redirect_getsockopt(fd, level, option, value, length, written, result)) return result;
     using Function = int(int, int, int, void*, socklen_t*);
     return next<"getsockopt", Function>()(fd, level, option, value, length);
 }

@@ -221,6 +221,11 @@ BOOST_AUTO_TEST_CASE(a_length_that_lies_ends_the_datagram) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(only_the_version_comes_with_its_length) {
+    BOOST_TEST(reports_length(1152));
+    for (int option = 1153; option < 1160; ++option) BOOST_TEST(!reports_length(option));
+}
+
 BOOST_AUTO_TEST_CASE(socket_options_of_ipvs_and_no_others) {
     BOOST_TEST(is_ipvs_socket_option(0, 1152));
     BOOST_TEST(is_ipvs_socket_option(0, 1167));

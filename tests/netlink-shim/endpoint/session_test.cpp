@@ -86,6 +86,21 @@ BOOST_AUTO_TEST_CASE(a_dump_ends_with_done) {
     BOOST_TEST(!session.dump_running());
 }
 
+BOOST_AUTO_TEST_CASE(a_dump_shows_what_was_there_when_it_was_asked_for) {
+    Session session;
+    unsigned generated = 0;
+    session.add(dump(2, generated));
+    BOOST_TEST(generated == 1U);
+    unsigned none = 0;
+    Session other;
+    other.add(dump(0, none));
+    BOOST_TEST(!other.dump_running());
+    other.add(answer({"ack"}));
+    Reader reader;
+    other.advance(reader.send());
+    BOOST_TEST((reader.read == std::vector<std::string>{"done", "ack"}));
+}
+
 BOOST_AUTO_TEST_CASE(a_stopped_reader_costs_one_datagram_and_loses_none) {
     Session session;
     Reader reader{3, false, {}};
