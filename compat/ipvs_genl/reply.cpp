@@ -86,9 +86,7 @@ void append_service(
         message.put_text(IPVS_SVC_ATTR_PE_NAME, service.spec.persistence_engine);
     }
     message.put<ip_vs_flags>(IPVS_SVC_ATTR_FLAGS, {.flags = service.spec.flags.word, .mask = ~0U});
-    message.put<std::uint32_t>(
-        IPVS_SVC_ATTR_TIMEOUT, procfs::kept_seconds(service.spec.timeout)
-    );
+    message.put<std::uint32_t>(IPVS_SVC_ATTR_TIMEOUT, procfs::kept_seconds(service.spec.timeout));
     message.put<std::uint32_t>(IPVS_SVC_ATTR_NETMASK, service.spec.netmask);
     put_statistics(message, IPVS_SVC_ATTR_STATS, service.statistics);
     put_statistics64(message, IPVS_SVC_ATTR_STATS64, service.statistics);

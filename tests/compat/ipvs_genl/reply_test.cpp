@@ -1,6 +1,7 @@
 #include "compat/ipvs_genl/reply.hpp"
 
 #include "compat/net/ip_address.hpp"
+#include "compat/procfs/kernel_clock.hpp"
 #include "tests/support/hex.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -166,6 +167,18 @@ BOOST_AUTO_TEST_CASE(destination) {
         5c 00 0a 00              // STATS
         08 00 01 00 00 00 00 00 08 00 02 00 00 00 00 00 08 00 03 00 00 00 00 00 0c 00 04 00
     )"))));
+}
+
+BOOST_AUTO_TEST_CASE(a_timeout_that_is_too_long_for_jiffies_wraps) {
+    struct {
+        std::uint32_t seconds;
+        std::uint32_t listed;
+    } const rows[] = {{300, 300}, {17179869, 17179869}, {17179870, 0}, {0xFFFFFFFF, 0x010624DC}};
+    for (const auto& row : rows) {
+        BOOST_TEST_CONTEXT(row.seconds) {
+            BOOST_TEST(nlvs::procfs::kept_seconds(row.seconds) == row.listed);
+        }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(every_field_of_a_destination_has_its_place) {
