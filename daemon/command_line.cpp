@@ -6,7 +6,7 @@ namespace nlvs::daemon {
 namespace {
 
 std::string usage() {
-    return "Usage: nlvsd [-c FILE] [--foreground] [--check] [--version] [--help]\n"
+    return "Usage: nlvsd [-c FILE] [--fresh] [--foreground] [--check] [--version] [--help]\n"
            "\n"
            "Linux IPVS on DPDK for the network namespace it is started in.\n"
            "\n"
@@ -15,11 +15,13 @@ std::string usage() {
            " if there is one,\n"
            "                      else the control plane alone\n"
            "  -f, --foreground    log to standard error whatever the configuration says\n"
+           "      --fresh         start without the services of the last nlvsd\n"
            "      --check         only read the configuration and say what is wrong with it\n"
            "  -V, --version       print the version\n"
            "  -h, --help          print this\n"
            "\n"
-           "The environment variable NLVS_RUN_DIR replaces the run directory /run/nlvs.\n";
+           "The environment variable NLVS_RUN_DIR replaces the run directory /run/nlvs, NLVS_STATE_DIR\n"
+           "the directory of the journal that the configuration names.\n";
 }
 
 }  // namespace
@@ -38,6 +40,8 @@ CommandLine parse_command_line(std::span<char* const> arguments) {
             result.configuration = argument.substr(with_value.size());
         } else if (argument == "--check") {
             result.check = true;
+        } else if (argument == "--fresh") {
+            result.fresh = true;
         } else if (argument == "-f" || argument == "--foreground") {
             result.foreground = true;
         } else if (argument == "-h" || argument == "--help") {

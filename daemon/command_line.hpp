@@ -16,6 +16,7 @@ struct CommandLine {
     std::optional<std::filesystem::path> configuration;
     bool check = false;       ///< read the configuration, say what is wrong, end
     bool foreground = false;  ///< log to standard error whatever the configuration says
+    bool fresh = false;       ///< start empty, whatever the journal holds
     std::string answer;       ///< to print before ending, for --help and --version
 };
 

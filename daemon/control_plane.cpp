@@ -48,6 +48,7 @@ Result<void> ControlPlane::add_service(const ipvs::ServiceKey& key, const ipvs::
         return std::unexpected{Error::no_memory};
     }
     statistics_.add_service((*service)->id);
+    if (observer_ != nullptr) observer_->service_stored(**service);
     return {};
 }
 
@@ -57,12 +58,14 @@ Result<void> ControlPlane::edit_service(
     const auto service = registry_.edit_service(key, spec);
     if (!service) return std::unexpected{service.error()};
     publisher_.edit_service(**service);
+    if (observer_ != nullptr) observer_->service_stored(**service);
     return {};
 }
 
 Result<void> ControlPlane::remove_service(const ipvs::ServiceKey& key) {
     const RegisteredService* service = registry_.find(key);
     if (service == nullptr) return std::unexpected{Error::no_such_service};
+    if (observer_ != nullptr) observer_->service_removed(*service);
     remove(*service);
     destinations_gone();
     return {};
@@ -103,14 +106,33 @@ Result<void> ControlPlane::add_destination(
     if (service == nullptr) return std::unexpected{Error::no_such_service};
     const auto added = registry_.add_destination(*service, spec);
     if (!added) return std::unexpected{added.error()};
-    RegisteredDestination& destination = *added->destination;
+    return attach(*service, *added);
+}
+
+Result<void> ControlPlane::restore_destination(
+    const ipvs::ServiceKey& key, const ipvs::DestinationSpec& spec, std::int32_t last_weight
+) {
+    RegisteredService* service = registry_.find(key);
+    if (service == nullptr) return std::unexpected{Error::no_such_service};
+    const auto added =
+        registry_.add_destination(*service, spec, ServiceRegistry::Address::accepted_before);
+    if (!added) return std::unexpected{added.error()};
+    added->destination->last_weight = last_weight;
+    return attach(*service, *added);
+}
+
+Result<void> ControlPlane::attach(
+    RegisteredService& service, const ServiceRegistry::AddedDestination& added
+) {
+    RegisteredDestination& destination = *added.destination;
     if (!publisher_.assign_slot(destination)) {
-        registry_.discard_destination(*service, destination);
+        registry_.discard_destination(service, destination);
         return std::unexpected{Error::no_memory};
     }
     // Before the first packet can be counted.
-    statistics_.attach(destination.id, service->id, added->origin);
-    publisher_.add_destination(*service, destination);
+    statistics_.attach(destination.id, service.id, added.origin);
+    publisher_.add_destination(service, destination);
+    if (observer_ != nullptr) observer_->destination_stored(service, destination);
     return {};
 }
 
@@ -124,6 +146,7 @@ Result<void> ControlPlane::edit_destination(
     const auto edited = registry_.edit_destination(*service, spec);
     if (!edited) return std::unexpected{edited.error()};
     publisher_.edit_destination(*service, **edited, before);
+    if (observer_ != nullptr) observer_->destination_stored(*service, **edited);
     return {};
 }
 
@@ -138,6 +161,7 @@ Result<void> ControlPlane::remove_destination(
     statistics_.detach(present->id);
     registry_.trash_destination(*service, *present);
     publisher_.destination_removed(*service);
+    if (observer_ != nullptr) observer_->destination_removed(*service, destination);
     destinations_gone();
     return {};
 }
@@ -183,7 +207,9 @@ void ControlPlane::flush() {
         return true;
     });
     for (const RegisteredService* service : services) remove(*service);
-    if (!services.empty()) destinations_gone();
+    if (services.empty()) return;
+    if (observer_ != nullptr) observer_->flushed();
+    destinations_gone();
 }
 
 Result<void> ControlPlane::set_timeouts(const ipvs::Timeouts& timeouts) {
@@ -194,6 +220,7 @@ Result<void> ControlPlane::set_timeouts(const ipvs::Timeouts& timeouts) {
     if (timeouts.tcp_fin != 0) timeouts_.tcp_fin = timeouts.tcp_fin;
     if (timeouts.udp != 0) timeouts_.udp = timeouts.udp;
     publish_settings();
+    if (observer_ != nullptr) observer_->timeouts_stored(timeouts_);
     return {};
 }
 
@@ -205,12 +232,14 @@ Result<void> ControlPlane::start_daemon(const ipvs::SyncDaemonConfig& config) {
     if (registry_.has_mixed_families()) return std::unexpected{Error::invalid_argument};
     auto started = sync_daemons_.start(config);
     registry_.set_mixed_families_allowed(!sync_daemons_.running());
+    if (started && observer_ != nullptr) observer_->sync_daemons_stored(daemons());
     return started;
 }
 
 Result<void> ControlPlane::stop_daemon(std::uint32_t state) {
     auto stopped = sync_daemons_.stop(state);
     registry_.set_mixed_families_allowed(!sync_daemons_.running());
+    if (stopped && observer_ != nullptr) observer_->sync_daemons_stored(daemons());
     return stopped;
 }
 
@@ -219,6 +248,7 @@ std::vector<ipvs::SyncDaemonConfig> ControlPlane::daemons() const { return sync_
 void ControlPlane::set_sysctls(const ipvs::Sysctls& sysctls) {
     sysctls_ = sysctls;
     publish_settings();
+    if (observer_ != nullptr) observer_->sysctls_stored(sysctls_);
 }
 
 std::chrono::milliseconds ControlPlane::tick_statistics() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compat/ipvs/control.hpp"
+#include "daemon/change_observer.hpp"
 #include "daemon/destination_tracker.hpp"
 #include "daemon/publisher.hpp"
 #include "daemon/service_registry.hpp"
@@ -73,6 +74,16 @@ public:
 
     const StatisticsReader& statistics() const noexcept { return statistics_; }
 
+    const ServiceRegistry& registry() const noexcept { return registry_; }
+
+    /// Told of every change from now on; null for nobody. It outlives its last change.
+    void set_observer(ChangeObserver* observer) noexcept { observer_ = observer; }
+
+    /// Adds a destination that was accepted before, wherever its address leads by now.
+    ipvs::Result<void> restore_destination(
+        const ipvs::ServiceKey& key, const ipvs::DestinationSpec& spec, std::int32_t last_weight
+    );
+
     /// Slots in use: destinations of services and those in the trash.
     std::uint32_t destinations_in_use() const noexcept { return publisher_.destinations_in_use(); }
 
@@ -87,6 +98,9 @@ public:
     }
 
 private:
+    ipvs::Result<void> attach(
+        RegisteredService& service, const ServiceRegistry::AddedDestination& added
+    );
     ipvs::ServiceView view(const RegisteredService& service) const;
     ipvs::DestinationView view(const RegisteredDestination& destination) const;
     void remove(const RegisteredService& service);
@@ -103,6 +117,7 @@ private:
     ipvs::Timeouts timeouts_;
     ipvs::Sysctls sysctls_;
     std::function<void()> expire_connections_;
+    ChangeObserver* observer_ = nullptr;
 };
 
 }  // namespace nlvs::daemon

@@ -13,10 +13,12 @@
 #include "daemon/control_plane.hpp"
 #include "daemon/data_plane.hpp"
 #include "daemon/doors.hpp"
+#include "daemon/journal.hpp"
 #include "daemon/kernel_follower.hpp"
 #include "daemon/log.hpp"
 #include "daemon/maintenance.hpp"
 #include "daemon/options.hpp"
+#include "daemon/restore.hpp"
 #include "daemon/service_notification.hpp"
 #include "daemon/status_reports.hpp"
 #include "daemon/status_server.hpp"
@@ -29,11 +31,24 @@
 namespace nlvs::daemon {
 namespace {
 
-void serve(const Options& options, const Log& log) {
+JournalSettings journal_settings(
+    const Options& options, const shim::RuntimeDirectory& directory, bool fresh
+) {
+    JournalSettings settings{directory.path(), false, options.journal_sync, fresh, current_origin()};
+    const char* variable = std::getenv(JournalSettings::directory_variable);
+    const bool named = variable != nullptr && variable[0] == '/';
+    if (!named && !options.journal_directory) return settings;
+    settings.directory = named ? variable : *options.journal_directory;
+    settings.permanent = true;
+    return settings;
+}
+
+void serve(const Options& options, bool fresh, const Log& log) {
     if (options.run_directory) {
         setenv(shim::run_directory_variable, options.run_directory->c_str(), /*replace=*/0);
     }
     const shim::RuntimeDirectory directory;
+    Journal journal{journal_settings(options, directory, fresh), log};
     boost::asio::io_context context{1};  // one thread: control state needs no locks
     // First, so that an end asked for during the start finds everything put away, too.
     boost::asio::signal_set signals{context, SIGINT, SIGTERM};
@@ -55,7 +70,9 @@ void serve(const Options& options, const Log& log) {
     }
     DestinationTracker& destinations = kernel ? kernel->destinations() : untracked;
     ControlPlane control{*configuration, reclaimer, workers, destinations};
-    const Maintenance maintenance{context, control, reclaimer};
+    restore(journal.take_image(), control, log);
+    journal.follow(control);
+    const Maintenance maintenance{context, control, reclaimer, journal};
     WorkerMail mail{context, workers};
     control.set_expire_connections([&mail] { mail.expire_unavailable(); });
 
@@ -83,7 +100,7 @@ int run(std::span<char* const> arguments) {
     const Options options = load_options(command_line);
     if (command_line.check) return EXIT_SUCCESS;
     const auto target = command_line.foreground ? LogTarget::plain : options.log_target;
-    serve(options, Log{options.log_level, target});
+    serve(options, command_line.fresh, Log{options.log_level, target});
     return EXIT_SUCCESS;
 }
 

@@ -15,16 +15,20 @@ void keep_beat(boost::asio::steady_timer& timer, std::chrono::steady_clock::dura
 }  // namespace
 
 Maintenance::Maintenance(
-    boost::asio::io_context& context, ControlPlane& control, forwarding::Reclaimer& reclaimer
+    boost::asio::io_context& context, ControlPlane& control, forwarding::Reclaimer& reclaimer,
+    Journal& journal
 )
     : control_{control},
       reclaimer_{reclaimer},
+      journal_{journal},
       statistics_{context, StatisticsReader::period},
       trash_{context, DestinationTrash::scan_period},
-      reclamation_{context, reclaim_period} {
+      reclamation_{context, reclaim_period},
+      journal_timer_{context, journal.maintain()} {
     tick_statistics();
     scan_trash();
     reclaim();
+    keep_journal();
 }
 
 void Maintenance::tick_statistics() {
@@ -50,6 +54,14 @@ void Maintenance::reclaim() {
         reclaimer_.collect();
         keep_beat(reclamation_, reclaim_period);
         reclaim();
+    });
+}
+
+void Maintenance::keep_journal() {
+    journal_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        keep_beat(journal_timer_, journal_.maintain());
+        keep_journal();
     });
 }
 

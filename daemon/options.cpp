@@ -216,6 +216,23 @@ void read_punt(TableReader& reader, Options& options) {
     }
 }
 
+std::optional<std::filesystem::path> read_directory(TableReader& reader, std::string_view key) {
+    const toml::node* node = reader.take(key);
+    if (node == nullptr) return std::nullopt;
+    std::filesystem::path directory{reader.text(*node, key)};
+    if (!directory.is_absolute()) {
+        reader.fail(*node, fmt::format("{} must be an absolute path", key));
+    }
+    return directory;
+}
+
+void read_journal(TableReader& reader, Options& options) {
+    options.journal_directory = read_directory(reader, "directory");
+    reader.read(
+        "sync", options.journal_sync, parse_journal_sync, "\"never\", \"batch\", \"always\""
+    );
+}
+
 Options read_root(const toml::table& table, const std::string& file) {
     constexpr std::int64_t maximum_entries = 1LL << 30;
     Options options;
@@ -230,6 +247,7 @@ Options read_root(const toml::table& table, const std::string& file) {
         reader.read("maximum", options.maximum_connections, 1024, maximum_entries);
     });
     section(root, "punt", [&](TableReader& reader) { read_punt(reader, options); });
+    section(root, "journal", [&](TableReader& reader) { read_journal(reader, options); });
     section(root, "log", [&](TableReader& reader) {
         reader.read(
             "level", options.log_level, parse_log_level,
@@ -239,12 +257,7 @@ Options read_root(const toml::table& table, const std::string& file) {
             "target", options.log_target, parse_log_target, "\"auto\", \"stderr\", \"journal\""
         );
     });
-    if (const toml::node* node = root.take("run_directory")) {
-        options.run_directory = root.text(*node, "run_directory");
-        if (!options.run_directory->is_absolute()) {
-            root.fail(*node, "run_directory must be an absolute path");
-        }
-    }
+    options.run_directory = read_directory(root, "run_directory");
     root.read("keep_addresses", options.keep_addresses);
     root.finish();
     return options;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/command_line.hpp"
+#include "daemon/journal.hpp"
 #include "daemon/log.hpp"
 #include "forwarding/kernel_path.hpp"
 
@@ -37,6 +38,8 @@ struct Options {
     LogLevel log_level = LogLevel::notice;
     LogTarget log_target = LogTarget::automatic;
     std::optional<std::filesystem::path> run_directory;  ///< empty: as the front ends look for it
+    std::optional<std::filesystem::path> journal_directory;  ///< empty: below the run directory
+    JournalSync journal_sync = JournalSync::batch;
     bool keep_addresses = false;  ///< leave shadow interfaces and their addresses at the end
 };
 

@@ -132,7 +132,7 @@ Result<void> ServiceRegistry::check_destination(
 }
 
 Result<ServiceRegistry::AddedDestination> ServiceRegistry::add_destination(
-    RegisteredService& service, const ipvs::DestinationSpec& spec
+    RegisteredService& service, const ipvs::DestinationSpec& spec, Address address
 ) {
     if (auto checked = check_destination(service, spec); !checked) {
         return std::unexpected{checked.error()};
@@ -144,7 +144,7 @@ Result<ServiceRegistry::AddedDestination> ServiceRegistry::add_destination(
         const bool same_service = destination->service == service.sequence;
         added.origin = same_service ? Origin::revived : Origin::revived_elsewhere;
     } else {
-        if (!acceptable(address_type_(spec.key.address))) {
+        if (address == Address::asked && !acceptable(address_type_(spec.key.address))) {
             return std::unexpected{Error::bad_address};
         }
         destination = std::make_unique<RegisteredDestination>();

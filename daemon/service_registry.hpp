@@ -48,8 +48,12 @@ public:
         Origin origin = Origin::created;
     };
 
+    /// Whether the kernel would take the address is asked once, when it is first configured.
+    enum class Address : std::uint8_t { asked, accepted_before };
+
     ipvs::Result<AddedDestination> add_destination(
-        RegisteredService& service, const ipvs::DestinationSpec& spec
+        RegisteredService& service, const ipvs::DestinationSpec& spec,
+        Address address = Address::asked
     );
     ipvs::Result<RegisteredDestination*> edit_destination(
         RegisteredService& service, const ipvs::DestinationSpec& spec

@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = ("README.md", "docs/architecture.md", "docs/deviations.md", "docs/performance.md")
+DOCUMENTS = (
+    "README.md", "docs/architecture.md", "docs/deviations.md", "docs/journal.md",
+    "docs/performance.md",
+)
 FOLDERS = "compat|netlink-shim|kni|forwarding|daemon|tests|tools|conf|docs"
 NAME = re.compile(rf"`((?:{FOLDERS})/[A-Za-z0-9_./-]*)`")
 

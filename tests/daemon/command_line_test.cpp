@@ -24,6 +24,8 @@ BOOST_AUTO_TEST_CASE(options_are_read_in_their_forms) {
     BOOST_TEST(parse({"--config=a"}).configuration->string() == "a");
     BOOST_TEST(parse({"--check"}).check);
     BOOST_TEST(parse({"-f"}).foreground);
+    BOOST_TEST(parse({"--fresh"}).fresh);
+    BOOST_TEST(!parse({}).fresh);
     BOOST_TEST(parse({"--version"}).answer.starts_with("nlvsd "));
     BOOST_TEST(parse({"-h"}).answer.starts_with("Usage: nlvsd "));
 }

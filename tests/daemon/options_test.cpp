@@ -24,6 +24,8 @@ BOOST_AUTO_TEST_CASE(an_empty_file_is_the_control_plane_alone) {
     BOOST_TEST(options.workers == 1U);
     BOOST_TEST(!options.keep_addresses);
     BOOST_TEST(!options.run_directory.has_value());
+    BOOST_TEST(!options.journal_directory.has_value());
+    BOOST_TEST((options.journal_sync == JournalSync::batch));
 }
 
 BOOST_AUTO_TEST_CASE(every_key_is_read) {
@@ -44,6 +46,9 @@ control = 1
 routing = 2
 health = 3
 rest = 0
+[journal]
+directory = "/var/lib/nlvs"
+sync = "always"
 [log]
 level = "debug"
 target = "journal"
@@ -74,6 +79,8 @@ shadow = "dp1"
     BOOST_TEST((options.log_level == LogLevel::debug));
     BOOST_TEST((options.log_target == LogTarget::journal));
     BOOST_TEST(options.run_directory->string() == "/run/other");
+    BOOST_TEST(options.journal_directory->string() == "/var/lib/nlvs");
+    BOOST_TEST((options.journal_sync == JournalSync::always));
     BOOST_TEST(options.keep_addresses);
 }
 
@@ -116,6 +123,10 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named_with_file_and_line) {
          "nlvs.toml:4: port \"x\" repeats another one"},
         {"cpus against count", "[workers]\ncount = 3\ncpus = [1, 2]\n",
          "nlvs.toml:3: cpus must name one CPU for each worker"},
+        {"relative journal directory", "[journal]\ndirectory = \"x\"\n",
+         "nlvs.toml:2: directory must be an absolute path"},
+        {"journal policy", "[journal]\nsync = \"often\"\n",
+         "nlvs.toml:2: sync must be one of \"never\", \"batch\", \"always\""},
         {"relative run directory", "run_directory = \"run\"\n",
          "nlvs.toml:1: run_directory must be an absolute path"},
     };

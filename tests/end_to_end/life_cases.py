@@ -96,11 +96,76 @@ def the_daemon_is_small_and_fast_to_start(bench):
     seconds = time.monotonic() - started
     bench.director.configure_shadows()
     bench.lab.give_addresses(bench.director)
+    bench.director.ipvsadm("-C")
     expect(resident_kilobytes(pid) < 512 * 1024, f"{resident_kilobytes(pid)} kB resident")
     expect(seconds < 1 * PATIENCE, f"ready after {seconds:.2f} s")
     bench.serve()
     within(5, lambda: traffic(bench.lab, "http", bench.address(), HTTP_PORT, 1).answered,
            "an answer after the restart")
+    seen = traffic(bench.lab, "http", bench.address(), HTTP_PORT, 30)
+    expect_equal(seen.failed, 0, seen.describe())
+
+
+def kill_and_restart(bench, director):
+    """SIGKILL, and the next daemon where the last one was."""
+    if director.nlvsd_pid() is None:
+        raise Skipped("the kernel has no process")
+    bench.restarted = {director.name}
+    bench.lab.processes.kill(director.name, "nlvsd")
+    director.start_nlvsd()
+    director.configure_shadows()
+
+
+@case((ONE_WORKER, TWO_WORKERS))
+def a_killed_daemon_comes_back_with_its_services(bench):
+    for method in ("nat", "dr", "tun"):
+        for family in (4, 6):
+            bench.serve(method, family, scheduler="wrr", weights={"rs1": 3, "rs2": 0})
+    bench.serve(protocol="udp", port=53, scheduler="sh", options=("-p", 77))
+    director = bench.director
+    director.ipvsadm("--set", 1000, 0, 200)
+    before = director.ipvsadm("-Sn"), director.ipvsadm("-Ln", "--timeout")
+    with BackgroundTraffic(bench.lab, "http", bench.address(), HTTP_PORT, interval=0.02) as stream:
+        time.sleep(0.5)
+        kill_and_restart(bench, director)
+        bench.lab.give_addresses(director)
+        after = director.ipvsadm("-Sn"), director.ipvsadm("-Ln", "--timeout")
+        within(10, lambda: traffic(bench.lab, "http", bench.address(), HTTP_PORT, 1).answered,
+               "an answer after the restart")
+        stream.stop()
+    expect_equal(after, before, "services and timeouts")
+    for family in (4, 6):
+        seen = traffic(bench.lab, "http", bench.address("nat", family), HTTP_PORT, 40)
+        expect_equal((seen.failed, seen.answers), (0, {"rs1": 30, "rs3": 10}), seen.describe())
+    director.ipvsadm("--set", 900, 120, 300)
+
+
+@case((PAIR,))
+def keepalived_goes_on_after_its_daemon_was_killed(bench):
+    """keepalived does not push its services again: the next daemon must have them."""
+    bench.lab.wait_for_services()
+    master, victim = bench.director, bench.lab.real_servers["rs3"]
+    checkers = bench.lab.processes.pid(master.name, "keepalived")
+    before = master.ipvsadm("-Sn")
+    kill_and_restart(bench, master)
+    expect_equal(master.ipvsadm("-Sn"), before, "services after the restart")
+    within(30, lambda: bench.lab.master() is master, "the director is master again")
+    bench.lab.wait_for_services()
+    expect_equal(bench.lab.processes.pid(master.name, "keepalived"), checkers, "keepalived is the same")
+    key = ("TCP", bench.virtual("nat", 4))
+    server = bench.server("rs3")
+
+    def in_service():
+        return server in [name for name, _ in master.services()[key]]
+
+    victim.kill_nginx()
+    try:
+        within(10, lambda: not in_service(), "keepalived removes the dead server")
+    finally:
+        victim.start_nginx()
+    within(10, in_service, "keepalived takes the server back")
+    bench.lab.wait_for_services()
+    within(10, lambda: not traffic(bench.lab, "http", bench.address(), HTTP_PORT, 3).failed, "traffic")
     seen = traffic(bench.lab, "http", bench.address(), HTTP_PORT, 30)
     expect_equal(seen.failed, 0, seen.describe())
 

@@ -130,14 +130,14 @@ class Life(unittest.TestCase):
         self.namespaces.append(name)
         return name
 
-    def start(self, namespace, **options):
+    def start(self, namespace, *arguments, **options):
         """Returns when the daemon has told its service manager that it is ready."""
         path = os.path.join(self.run_directory, "notify%d" % len(self.daemons))
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(path)
             manager.settimeout(10)
             daemon = subprocess.Popen(
-                ["ip", "netns", "exec", namespace, NLVSD, "-c", "/dev/null"],
+                ["ip", "netns", "exec", namespace, NLVSD, "-c", "/dev/null", *arguments],
                 env=dict(self.environment, NOTIFY_SOCKET=path),
                 stderr=subprocess.PIPE,
                 text=True,
@@ -147,11 +147,11 @@ class Life(unittest.TestCase):
             self.assertEqual(manager.recv(100), b"READY=1")
         return daemon
 
-    def inside(self, namespace, *command, preload=True):
+    def inside(self, namespace, *command, preload=True, **options):
         environment = dict(self.environment)
         if preload:
             environment["LD_PRELOAD"] = SHIM
-        return run(["ip", "netns", "exec", namespace, *command], env=environment)
+        return run(["ip", "netns", "exec", namespace, *command], env=environment, **options)
 
     def status(self, namespace):
         result = self.inside(namespace, NLVSCTL, "status", "--json", preload=False)
@@ -204,6 +204,132 @@ class Life(unittest.TestCase):
         self.start(name)
         self.assertEqual(self.inside(name, "ipvsadm", "-A", "-t", "10.0.0.1:80").returncode, 0)
         self.assertIn("0A000001:0050", self.inside(name, "cat", "/proc/net/ip_vs").stdout)
+
+    def services(self, namespace):
+        result = self.inside(namespace, "ipvsadm", "-Sn")
+        self.assertEqual(result.stderr, "")
+        return result.stdout
+
+    def configure(self, namespace):
+        for words in (
+            "-A -t 10.0.0.1:80 -s wrr -p 60", "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 3 -x 9 -y 2",
+            "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -i", "-A -f 7 -6 -s sh -b sh-port",
+            "-a -f 7 -6 -r [2001:db8::1]:80 -g", "-A -u [2001:db8::5]:53 -o", "--set 10 20 30",
+            "--start-daemon master --mcast-interface lo --syncid 9",
+        ):
+            result = self.inside(namespace, "ipvsadm", *words.split())
+            self.assertEqual((result.returncode, result.stderr), (0, ""), words)
+
+    def everything(self, namespace):
+        listings = [("-Sn",), ("-Ln", "--timeout"), ("-L", "--daemon"), ("-Ln", "--thresholds")]
+        return [self.inside(namespace, "ipvsadm", *words).stdout for words in listings]
+
+    def journal(self):
+        found, = [os.path.join(directory, "journal") for directory, _, files in os.walk(self.run_directory)
+                  if "journal" in files]
+        return found
+
+    def end(self, daemon):
+        daemon.terminate()
+        return daemon.communicate(timeout=20)[1]
+
+    def test_services_outlive_the_daemon_however_it_ends(self):
+        name = self.namespace("a")
+        self.inside(name, "ip", "link", "set", "lo", "up")
+        daemon = self.start(name)
+        self.configure(name)
+        before = self.everything(name)
+        self.assertEqual(before[0].count("\n"), 6)
+        for end in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+            daemon.send_signal(end)
+            daemon.wait(20)
+            daemon = self.start(name)
+            self.assertEqual(self.everything(name), before)
+        self.assertEqual(os.stat(self.journal()).st_mode & 0o777, 0o600)
+        self.inside(name, "ipvsadm", "-C")
+        daemon.kill()
+        daemon.wait(20)
+        self.start(name)
+        self.assertEqual(self.services(name), "")
+
+    def test_a_fresh_daemon_has_no_services(self):
+        name = self.namespace("a")
+        daemon = self.start(name)
+        self.configure(name)
+        daemon.kill()
+        daemon.wait(20)
+        daemon = self.start(name, "--fresh")
+        self.assertEqual(self.services(name), "")
+        self.end(daemon)
+        self.start(name)
+        self.assertEqual(self.services(name), "")
+
+    def test_a_torn_or_damaged_journal_costs_one_line_and_its_tail(self):
+        name = self.namespace("a")
+        daemon = self.start(name)
+        self.configure(name)
+        before = self.services(name)
+        self.inside(name, "ipvsadm", "-A", "-t", "10.0.0.9:80")
+        self.end(daemon)
+        path = self.journal()
+        with open(path, "r+b") as file:
+            whole = file.read()
+            file.truncate(len(whole) - 3)
+        daemon = self.start(name)
+        self.assertEqual(self.services(name), before)
+        log = self.end(daemon)
+        self.assertEqual(len(re.findall("warning|error", log)), 1, log)
+        self.assertRegex(log, "ends with an incomplete record: [0-9]+ bytes dropped")
+        with open(path, "wb") as file:
+            file.write(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
+        daemon = self.start(name)
+        self.assertEqual(self.services(name), before)
+        log = self.end(daemon)
+        self.assertEqual(len(re.findall("warning|error", log)), 1, log)
+        self.assertRegex(log, "is damaged after [0-9]+ records")
+
+    def test_a_named_directory_serves_another_namespace(self):
+        """What a reboot is: another namespace, the same directory."""
+        directory = os.path.join(self.run_directory, "state")
+        self.environment["NLVS_STATE_DIR"] = directory
+        one, two = self.namespace("a"), self.namespace("b")
+        daemon = self.start(one)
+        self.configure(one)
+        before = self.services(one)
+        second = self.inside(two, NLVSD, "-c", "/dev/null", preload=False)
+        self.assertEqual(second.stderr, "nlvsd: another daemon keeps its journal in %s\n" % directory)
+        daemon.kill()
+        daemon.wait(20)
+        self.start(two)
+        self.assertEqual(self.services(two), before)
+
+    def test_a_full_disk_stops_nothing_and_is_made_good_for(self):
+        name = self.namespace("a")
+        directory = os.path.join(self.run_directory, "state")
+        os.mkdir(directory)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", directory], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", directory], check=False)
+        self.environment["NLVS_STATE_DIR"] = directory
+        daemon = self.start(name)
+        filler = os.path.join(directory, "filler")
+        with open(filler, "wb", buffering=0) as file, self.assertRaises(OSError):
+            while True:
+                file.write(bytes(4096))
+        rules = "".join("-A -t 10.0.0.1:%d\n" % (i + 1) for i in range(400))
+        result = self.inside(name, "ipvsadm", "-R", input=rules)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        before = self.services(name)
+        os.unlink(filler)
+        deadline = time.monotonic() + 30
+        journal = os.path.join(directory, "journal")
+        while os.path.getsize(journal) < 8000 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        daemon.kill()
+        log = daemon.communicate(timeout=20)[1]
+        self.assertEqual(log.count("cannot write the journal"), 1, log)
+        self.assertEqual(log.count("is complete again"), 1, log)
+        self.start(name)
+        self.assertEqual(self.services(name), before)
 
     def test_sysctls_are_read_checked_and_kept(self):
         name = self.namespace("a")

@@ -109,8 +109,9 @@ class Director:
         ]
         return "\n".join(lines) + "\n"
 
-    def start_nlvsd(self):
-        """Starts the daemon and waits for the READY=1 that systemd would wait for."""
+    def start_nlvsd(self, *arguments):
+        """Starts the daemon and waits for the READY=1 that systemd would wait for. It has the services
+        of its predecessor in this namespace, unless the arguments say --fresh."""
         config = self.state / "nlvs.toml"
         config.write_text(self.nlvsd_configuration())
         # A path, because an abstract name would belong to this network namespace only.
@@ -123,7 +124,8 @@ class Director:
                 self.name,
                 "nlvsd",
                 self.namespace.command(
-                    self.lab.build / "bin" / "nlvsd", "--foreground", "--config", config
+                    self.lab.build / "bin" / "nlvsd", "--foreground", "--config", config,
+                    *arguments,
                 ),
                 {"NOTIFY_SOCKET": str(notify)},
             )
@@ -189,7 +191,7 @@ class Director:
         """After crash(): what booting the machine again does."""
         self._cables("up")
         if self.lab.engine != "kernel":
-            self.start_nlvsd()
+            self.start_nlvsd("--fresh")
         self.configure_shadows()
         self.start_keepalived()
 

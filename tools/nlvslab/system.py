@@ -135,12 +135,14 @@ class Namespace:
 
 def start_time(pid):
     """Kernel start time of a process in ticks, which with the pid names it for ever; None if it
-    is gone or a zombie."""
+    is gone or a zombie. A first thread that has ended before the others is one of a living process:
+    the files and locks are still held."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ended = fields[0] in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1
     except OSError:
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if ended else int(fields[19])
 
 
 def cpu_seconds(pid):
