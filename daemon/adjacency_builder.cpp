@@ -1,5 +1,7 @@
 #include "daemon/adjacency_builder.hpp"
 
+#include "compat/net/big_endian.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -36,7 +38,7 @@ std::optional<NextHop::Type> final_type(std::uint8_t type) {
 
 NextHop next_hop(const kni::Route& route, const kni::RouteHop& hop, const ShadowPorts& ports) {
     NextHop result;
-    const bool ours = ports.find(hop.interface).has_value() && !hop.encapsulated;
+    const bool ours = ports.has(hop.interface) && !hop.encapsulated;
     result.type = ours ? NextHop::Type::unicast : NextHop::Type::punt;
     result.on_link = !hop.has_gateway;
     result.mtu = route.mtu;
@@ -113,17 +115,25 @@ unsigned common_bits(const net::IpAddress& a, const net::IpAddress& b) {
 }  // namespace
 
 std::unique_ptr<const forwarding::Adjacency> build_adjacency(
-    forwarding::PortIndex port, const kni::Link& link, const net::MacAddress& neighbour
+    const Way& way, const net::MacAddress& neighbour
 ) {
     auto result = std::make_unique<forwarding::Adjacency>();
-    result->port = port;
-    result->mtu = static_cast<std::uint16_t>(std::min(link.mtu, 0xFFFFU));
-    result->interface = link.index;
-    constexpr std::size_t mac_size = sizeof(net::MacAddress);
-    constexpr std::size_t ether_type_size = 2;
-    result->l2_length = 2 * mac_size + ether_type_size;
-    std::memcpy(result->l2.data(), neighbour.bytes.data(), mac_size);
-    std::memcpy(result->l2.data() + mac_size, link.mac.bytes.data(), mac_size);
+    result->port = way.port;
+    result->mtu = static_cast<std::uint16_t>(std::min(way.mtu, 0xFFFFU));
+    result->interface = way.interface;
+    std::byte* end = result->l2.data();
+    const auto append = [&end](const auto& value) {
+        std::memcpy(end, &value, sizeof(value));
+        end += sizeof(value);
+    };
+    append(neighbour.bytes);
+    append(way.mac.bytes);
+    for (std::size_t i = 0; i < way.tag_count; ++i) {
+        append(net::Be16{way.tags[i].ether_type});
+        append(net::Be16{way.tags[i].id});
+    }
+    append(net::Be16{});
+    result->l2_length = static_cast<std::uint8_t>(end - result->l2.data());
     return result;
 }
 

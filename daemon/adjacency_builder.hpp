@@ -1,6 +1,7 @@
 #pragma once
 
 #include "compat/net/mac_address.hpp"
+#include "daemon/shadow_ports.hpp"
 #include "forwarding/config/adjacency.hpp"
 #include "forwarding/config/routing_table.hpp"
 #include "forwarding/identifiers.hpp"
@@ -14,30 +15,10 @@
 
 namespace nlvs::daemon {
 
-/// Which interfaces the engine can send through: the shadow interfaces of its ports.
-/// Thread: control.
-class ShadowPorts {
-public:
-    explicit ShadowPorts(std::vector<std::uint32_t> interfaces)
-        : interfaces_{std::move(interfaces)} {}
-
-    std::optional<forwarding::PortIndex> find(std::uint32_t interface) const noexcept {
-        for (std::size_t port = 0; port < interfaces_.size(); ++port) {
-            if (interfaces_[port] == interface) return static_cast<forwarding::PortIndex>(port);
-        }
-        return std::nullopt;
-    }
-
-    std::size_t size() const noexcept { return interfaces_.size(); }
-
-private:
-    std::vector<std::uint32_t> interfaces_;  ///< kernel ifindex by PortIndex
-};
-
-/// The Ethernet header towards a neighbour. The transmitter writes the EtherType of the packet's
-/// family into its last two bytes.
+/// The Ethernet header towards a neighbour, tags included. The transmitter writes the EtherType of
+/// the packet's family into its last two bytes.
 std::unique_ptr<const forwarding::Adjacency> build_adjacency(
-    forwarding::PortIndex port, const kni::Link& link, const net::MacAddress& neighbour
+    const Way& way, const net::MacAddress& neighbour
 );
 
 /// What the kernel's routes to one prefix, in the mirror's order, mean to a worker; null when

@@ -13,7 +13,28 @@ std::vector<std::uint32_t> shadow_interfaces(const DataPlane& data_plane) {
     return interfaces;
 }
 
+class PortFilter final : public NicFilter {
+public:
+    explicit PortFilter(forwarding::EthernetPort& port) : port_{port} {}
+
+    bool add_mac(const net::MacAddress& mac) override { return port_.add_mac(mac); }
+
+    void remove_mac(const net::MacAddress& mac) override { port_.remove_mac(mac); }
+
+    void set_promiscuous(bool on) override { port_.set_promiscuous(on); }
+
+private:
+    forwarding::EthernetPort& port_;
+};
+
 }  // namespace
+
+struct KernelFollower::Nic {
+    explicit Nic(forwarding::EthernetPort& port) : filter{port} {}
+
+    PortFilter filter;
+    NicAddresses addresses{filter};
+};
 
 KernelFollower::KernelFollower(
     boost::asio::io_context& context, forwarding::Configuration& configuration,
@@ -28,6 +49,12 @@ KernelFollower::KernelFollower(
                 routes_.want(wanted);
             }},
       carriers_{context} {
+    for (const auto& port : data_plane.ports()) nics_.push_back(std::make_unique<Nic>(*port.nic));
+    routes_.on_addresses_change(
+        [this](forwarding::PortIndex port, const IngressPublisher::Addresses& addresses) {
+            follow_addresses(port, addresses);
+        }
+    );
     routes_.on_port_change([this](forwarding::PortIndex port, const kni::Link& link) {
         follow_link(port, link);
     });
@@ -50,8 +77,20 @@ void KernelFollower::follow_link(forwarding::PortIndex port, const kni::Link& li
     try {
         if (link.mac != net::MacAddress{} && nic.mac() != link.mac) nic.set_mac(link.mac);
         if (link.mtu != 0 && nic.mtu() != link.mtu) nic.set_mtu(static_cast<std::uint16_t>(link.mtu));
+        nics_[port]->addresses.want_everything(link.promiscuous);
     } catch (const std::exception& error) {
         log_.warning("{} does not follow {}: {}", nic.device(), link.name, error.what());
+    }
+}
+
+void KernelFollower::follow_addresses(
+    forwarding::PortIndex port, const IngressPublisher::Addresses& addresses
+) {
+    forwarding::EthernetPort& nic = *data_plane_.ports()[port].nic;
+    try {
+        nics_[port]->addresses.want(addresses, nic.mac());
+    } catch (const std::exception& error) {
+        log_.warning("{} does not receive for all its interfaces: {}", nic.device(), error.what());
     }
 }
 

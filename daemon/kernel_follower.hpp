@@ -5,12 +5,16 @@
 
 #include "daemon/data_plane.hpp"
 #include "daemon/log.hpp"
+#include "daemon/nic_addresses.hpp"
 #include "daemon/route_publisher.hpp"
 #include "daemon/worker_care.hpp"
 #include "forwarding/config/configuration.hpp"
 #include "kni/kernel_mirror.hpp"
 #include "kni/neighbour_keeper.hpp"
 #include "kni/rtnetlink/monitor.hpp"
+
+#include <memory>
+#include <vector>
 
 namespace nlvs::daemon {
 
@@ -43,11 +47,15 @@ public:
     const RoutePublisher& routes() const noexcept { return routes_; }
 
 private:
+    struct Nic;
+
     void follow_link(forwarding::PortIndex port, const kni::Link& link);
+    void follow_addresses(forwarding::PortIndex port, const IngressPublisher::Addresses& addresses);
     void watch_carriers();
 
     DataPlane& data_plane_;
     const Log& log_;
+    std::vector<std::unique_ptr<Nic>> nics_;
     kni::KernelMirror mirror_;
     kni::NeighbourKeeper keeper_;
     RoutePublisher routes_;

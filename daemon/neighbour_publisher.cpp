@@ -47,7 +47,7 @@ void NeighbourPublisher::unpin(const kni::NeighbourKey& key) {
 }
 
 void NeighbourPublisher::neighbour_changed(const kni::Neighbour& neighbour, bool present) {
-    if (neighbour.proxy || is_multicast(neighbour.address) || !ports_.find(neighbour.interface))
+    if (neighbour.proxy || is_multicast(neighbour.address) || !ports_.has(neighbour.interface))
         return;
     const kni::NeighbourKey key{neighbour.interface, neighbour.address};
     if (present) {
@@ -71,12 +71,13 @@ void NeighbourPublisher::keep(const kni::NeighbourKey& key) {
     if (neighbour == nullptr || !neighbour->permanent()) resolver_.keep(key);
 }
 
-void NeighbourPublisher::link_changed(const kni::Link& link) {
+void NeighbourPublisher::link_changed(std::uint32_t interface) {
+    const kni::Link* link = state_.link(interface);
     for (auto& [key, entry] : entries_) {
-        if (key.interface != link.index) continue;
+        if (key.interface != interface) continue;
         refresh(key, entry);
         // The kernel has forgotten its neighbours with the link.
-        if (entry.pins != 0 && !entry.known && link.up) keep(key);
+        if (entry.pins != 0 && !entry.known && link != nullptr && link->up) keep(key);
     }
 }
 
@@ -113,11 +114,9 @@ void NeighbourPublisher::publish(Entry& entry, std::unique_ptr<const forwarding:
 
 void NeighbourPublisher::refresh(const kni::NeighbourKey& key, Entry& entry) {
     const kni::Neighbour* neighbour = state_.neighbour(key);
-    const kni::Link* link = state_.link(key.interface);
-    const auto port = ports_.find(key.interface);
-    const bool usable =
-        neighbour != nullptr && neighbour->usable() && link != nullptr && link->up && port;
-    publish(entry, usable ? build_adjacency(*port, *link, neighbour->mac) : nullptr);
+    const auto way = ports_.way(key.interface);
+    const bool usable = neighbour != nullptr && neighbour->usable() && way && way->up;
+    publish(entry, usable ? build_adjacency(*way, neighbour->mac) : nullptr);
 }
 
 }  // namespace nlvs::daemon

@@ -39,8 +39,8 @@ public:
     void unpin(const kni::NeighbourKey& key);
 
     void neighbour_changed(const kni::Neighbour& neighbour, bool present);
-    /// Header or state of everything behind the link may be another now.
-    void link_changed(const kni::Link& link);
+    /// Header or state of everything behind the interface may be another now.
+    void link_changed(std::uint32_t interface);
 
     std::size_t size() const noexcept { return entries_.size(); }
 

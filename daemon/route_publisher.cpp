@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <tuple>
 
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
@@ -25,8 +25,9 @@ RoutePublisher::RoutePublisher(
       reclaimer_{reclaimer},
       resolver_{resolver},
       state_{state},
-      ports_{std::move(interfaces)},
-      neighbours_{configuration, reclaimer, resolver, ports_, state} {}
+      ports_{std::move(interfaces), state},
+      neighbours_{configuration, reclaimer, resolver, ports_, state},
+      ingress_{configuration, reclaimer, ports_, state} {}
 
 RoutePublisher::~RoutePublisher() {
     for (auto& [id, tracked] : tracked_) delete tracked.slot->tunnel.exchange(nullptr);
@@ -97,29 +98,32 @@ void RoutePublisher::refresh_covered(const net::Prefix& prefix) {
 
 void RoutePublisher::link_changed(const kni::Link* before, const kni::Link* after) {
     const kni::Link& link = after != nullptr ? *after : *before;
-    if (const auto port = ports_.find(link.index)) {
+    if (const auto port = ports_.shadow(link.index)) {
         store_port(link, *port, after != nullptr);
-        const bool moved = before == nullptr || after == nullptr || before->mac != after->mac ||
-                           before->mtu != after->mtu || before->up != after->up;
-        if (moved) {
-            neighbours_.link_changed(link);
-            if (after != nullptr && port_changed_) port_changed_(*port, link);
-        }
+        if (after != nullptr && port_changed_) port_changed_(*port, link);
     }
+    ingress_.refresh();
     // The same link with another name or carrier leads where it led before.
-    if (before != nullptr && after != nullptr && before->up == after->up &&
-        before->mtu == after->mtu) {
-        return;
-    }
+    const auto shape = [](const kni::Link& of) {
+        return std::tie(of.up, of.mtu, of.kind, of.lower, of.vlan_protocol, of.vlan_id);
+    };
+    const bool same = before != nullptr && after != nullptr && shape(*before) == shape(*after);
+    if (same && before->mac == after->mac) return;
+    const auto interfaces = ports_.standing_on(link.index);
+    for (const std::uint32_t interface : interfaces) neighbours_.link_changed(interface);
+    if (!same) refresh_routes_through(interfaces);
+}
+
+void RoutePublisher::refresh_routes_through(const std::vector<std::uint32_t>& interfaces) {
+    const auto leads_there = [&interfaces](const kni::RouteHop& hop) {
+        return std::ranges::count(interfaces, hop.interface) != 0;
+    };
     std::vector<net::Prefix> prefixes;
     for (const auto& [prefix, set] : state_.routes) {
         const bool uses = std::ranges::any_of(set, [&](const auto& entry) {
-            const auto leads_here = [&link](const kni::RouteHop& hop) {
-                return hop.interface == link.index;
-            };
             return entry.value.next_hop_id == 0
-                       ? std::ranges::any_of(entry.value.hops, leads_here)
-                       : std::ranges::any_of(state_.hops_of(entry.value), leads_here);
+                       ? std::ranges::any_of(entry.value.hops, leads_there)
+                       : std::ranges::any_of(state_.hops_of(entry.value), leads_there);
         });
         if (uses) prefixes.push_back(prefix);
     }
@@ -128,10 +132,8 @@ void RoutePublisher::link_changed(const kni::Link* before, const kni::Link* afte
 
 void RoutePublisher::store_port(const kni::Link& link, forwarding::PortIndex port, bool present) {
     forwarding::PortState& state = configuration_.ports[port];
-    std::uint64_t mac = 0;
-    std::memcpy(&mac, link.mac.bytes.data(), link.mac.bytes.size());
     state.interface.store(link.index, std::memory_order_relaxed);
-    state.mac.store(mac, std::memory_order_relaxed);
+    state.mac.store(forwarding::station_word(link.mac), std::memory_order_relaxed);
     const auto mtu = static_cast<std::uint16_t>(std::min(link.mtu, 0xFFFFU));
     state.mtu.store(mtu, std::memory_order_relaxed);
     state.up.store(present && link.up, std::memory_order_relaxed);

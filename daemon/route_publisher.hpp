@@ -2,6 +2,7 @@
 
 #include "daemon/adjacency_builder.hpp"
 #include "daemon/destination_tracker.hpp"
+#include "daemon/ingress_publisher.hpp"
 #include "daemon/neighbour_publisher.hpp"
 #include "forwarding/config/configuration.hpp"
 #include "forwarding/mailbox.hpp"
@@ -42,11 +43,15 @@ public:
     /// Workers must be gone.
     ~RoutePublisher() override;
 
-    /// Called when a shadow interface's MAC address, MTU or admin state is another than before:
-    /// the NIC should follow.
+    /// Called when a shadow interface's MAC address, MTU, admin state or appetite is another than
+    /// before: the NIC should follow.
     using PortChanged = std::function<void(forwarding::PortIndex, const kni::Link&)>;
 
     void on_port_change(PortChanged changed) { port_changed_ = std::move(changed); }
+
+    void on_addresses_change(IngressPublisher::Changed changed) {
+        ingress_.on_change(std::move(changed));
+    }
 
     /// A worker has packets for a neighbour that is not resolved.
     void want(const forwarding::NeighbourWanted& wanted);
@@ -110,6 +115,7 @@ private:
     ) noexcept;
     void set_tunnel(Tracked& tracked, const forwarding::NextHop* hop);
     void store_port(const kni::Link& link, forwarding::PortIndex port, bool present);
+    void refresh_routes_through(const std::vector<std::uint32_t>& interfaces);
 
     forwarding::Configuration& configuration_;
     forwarding::Reclaimer& reclaimer_;
@@ -117,6 +123,7 @@ private:
     const kni::KernelState& state_;
     ShadowPorts ports_;
     NeighbourPublisher neighbours_;
+    IngressPublisher ingress_;
     PortChanged port_changed_;
     std::unordered_map<std::uint32_t, Tracked> tracked_;  ///< by DestinationId
     std::multimap<net::IpAddress, std::uint32_t> tracked_by_address_;

@@ -30,16 +30,16 @@ bool is_neighbour_discovery(const std::byte* frame, std::size_t length, const Pa
 }  // namespace
 
 PuntClass classify_punt(const std::byte* frame, std::size_t length, const Parsed& parsed) noexcept {
-    constexpr std::size_t ethertype_offset = 12;
+    constexpr std::size_t ethernet_header = 14;
     if (parsed.kind == PacketKind::transport) {
         return parsed.family == net::Family::inet
                    ? classify_ports(parsed.protocol, parsed.flow4.source_port.host(), parsed.flow4.destination_port.host())
                    : classify_ports(parsed.protocol, parsed.flow6.source_port.host(), parsed.flow6.destination_port.host());
     }
-    if (length < ethertype_offset + 2) return PuntClass::rest;
+    if (parsed.l3_offset < ethernet_header || length < parsed.l3_offset) return PuntClass::rest;
     if (parsed.l3_length == 0) {
-        // Not IP: ARP, LACP (slow protocols) and the like.
-        const auto type = net::load<net::Be16>(frame + ethertype_offset).host();
+        // Not IP: ARP, LACP (slow protocols) and the like, in a VLAN or not.
+        const auto type = net::load<net::Be16>(frame + parsed.l3_offset - 2).host();
         return type == 0x0806 || type == 0x8809 ? PuntClass::control : PuntClass::rest;
     }
     if (parsed.protocol == static_cast<std::uint8_t>(net::IpProtocol::vrrp) || parsed.protocol == igmp) {

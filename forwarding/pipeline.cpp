@@ -26,6 +26,8 @@ void Pipeline::run_burst(
     rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now
 ) noexcept {
     const Settings& settings = *shared_.configuration.settings.current();
+    const std::uint64_t station = shared_.configuration.ports[ports[0]].mac.load(std::memory_order_relaxed);
+    const std::uint64_t mask = station == 0 ? 0 : station_mask;
     std::array<Parsed, burst_size> parsed;
     std::array<std::uint64_t, burst_size> hashes{};
     for (unsigned i = 0; i < count; ++i) rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
@@ -54,9 +56,23 @@ void Pipeline::run_burst(
             parsed[i].kind == PacketKind::transport) {
             complete_partial_checksum(packets[i], parsed[i]);
         }
-        forward({packets[i], parsed[i], settings, hashes[i], ports[i], taken_over, now});
+        const PacketContext context{packets[i], parsed[i], settings, hashes[i], ports[i], taken_over, now};
+        const bool plain =
+            (net::load<std::uint64_t>(context.data()) & mask) == station && !parsed[i].vlan;
+        if (!plain && !taken_over && !is_received(context)) [[unlikely]] {
+            transmit_.punt(context);
+        } else {
+            forward(context);
+        }
     }
     worker_.outgoing.flush(shared_.hand_over, worker_.counters);
+}
+
+/// By an interface of this host: a frame for its port alone is known to be without asking.
+bool Pipeline::is_received(const PacketContext& context) const noexcept {
+    if (context.parsed.kind == PacketKind::malformed) return true;  // and dropped
+    const std::uint64_t word = net::load<std::uint64_t>(context.data()) & station_mask;
+    return shared_.configuration.ingress.find({context.port, word, context.parsed.tags}) != nullptr;
 }
 
 void Pipeline::forward(const PacketContext& context) noexcept {

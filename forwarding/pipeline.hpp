@@ -49,6 +49,7 @@ public:
 
 private:
     void run_burst(rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now) noexcept;
+    bool is_received(const PacketContext& context) const noexcept;
     void forward(const PacketContext& context) noexcept;
     template <class F>
     void reassemble(const PacketContext& context) noexcept;

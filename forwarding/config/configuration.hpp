@@ -9,6 +9,7 @@
 #include "compat/net/mac_address.hpp"
 #include "forwarding/config/adjacency.hpp"
 #include "forwarding/config/destination.hpp"
+#include "forwarding/config/ingress.hpp"
 #include "forwarding/config/published.hpp"
 #include "forwarding/config/published_table.hpp"
 #include "forwarding/config/routing_table.hpp"
@@ -101,7 +102,7 @@ struct PortState {
     std::atomic<bool> up{false};              ///< admin state of the shadow interface
     std::atomic<std::uint32_t> interface{0};  ///< its ifindex
     std::atomic<std::uint16_t> mtu{1500};
-    std::atomic<std::uint64_t> mac{0};        ///< six bytes, first one lowest
+    std::atomic<std::uint64_t> mac{0};        ///< station_word(); 0 while not known
 };
 
 /// Everything a worker may read. Built and changed by control only.
@@ -120,6 +121,7 @@ struct Configuration {
     RoutingTable routes_v6{net::Family::inet6};
     NeighbourTable neighbours;
     AdjacencyTable adjacencies;
+    IngressTable ingress;
     /// Grows by one with every change of routes or neighbour slots; a connection's cached next
     /// hop is good only while it matches.
     std::atomic<std::uint32_t> routing_generation{0};

@@ -242,6 +242,11 @@ bool EthernetPort::add_mac(const net::MacAddress& mac) {
     return rte_eth_dev_mac_addr_add(id_, &address, 0) == 0;
 }
 
+void EthernetPort::remove_mac(const net::MacAddress& mac) {
+    rte_ether_addr address = to_dpdk(mac);
+    rte_eth_dev_mac_addr_remove(id_, &address);
+}
+
 PortStatistics EthernetPort::statistics() const {
     rte_eth_stats stats{};
     rte_eth_stats_get(id_, &stats);

@@ -75,6 +75,7 @@ public:
     /// A further unicast address to receive: macvlan, VRRP virtual MAC. False when the device
     /// has no room or no filter; make it promiscuous then.
     bool add_mac(const net::MacAddress& mac);
+    void remove_mac(const net::MacAddress& mac);
     PortStatistics statistics() const;
     /// NUMA node of the device, -1 when it has none.
     int socket() const;

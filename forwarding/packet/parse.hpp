@@ -60,9 +60,10 @@ private:
         for (unsigned tags = 0; type == EtherType::vlan || type == EtherType::qinq; ++tags) {
             if (tags == max_vlan_tags) return PacketKind::other;
             if (readable_ < offset + sizeof(VlanTag)) return PacketKind::malformed;
-            if (tags == 0) parsed_.vlan_tci = at<VlanTag>(offset).tci.host();
+            const auto& tag = at<VlanTag>(offset);
+            note(tag_code(static_cast<std::uint16_t>(type), tag.tci.host()));
             parsed_.vlan = true;
-            type = at<VlanTag>(offset).type();
+            type = tag.type();
             offset += sizeof(VlanTag);
         }
         parsed_.l3_offset = static_cast<std::uint16_t>(offset);
@@ -70,6 +71,10 @@ private:
             return ipv4(offset);
         if (type == EtherType::ipv6) return ipv6(offset);
         return PacketKind::other;
+    }
+
+    void note(std::uint16_t tag) noexcept {
+        (parsed_.tags[0] == 0 ? parsed_.tags[0] : parsed_.tags[1]) = tag;
     }
 
     PacketKind ipv4(std::size_t offset) noexcept {

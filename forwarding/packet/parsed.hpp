@@ -3,6 +3,7 @@
 #include "compat/net/ip_address.hpp"
 #include "forwarding/packet/flow.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,6 +23,17 @@ struct TcpFlags {
     static constexpr std::uint8_t fin = 0x01, syn = 0x02, rst = 0x04, psh = 0x08, ack = 0x10;
 };
 
+/// A VLAN tag in 16 bits, priority left out. Identifier 0 says "no VLAN" and is no tag.
+constexpr std::uint16_t tag_code(std::uint16_t ether_type, std::uint16_t tci) noexcept {
+    constexpr std::uint16_t qinq = 0x88A8;
+    constexpr std::uint16_t identifier = 0x0FFF;
+    constexpr std::uint16_t customer = 0x1000;
+    constexpr std::uint16_t service = 0x2000;
+    if ((tci & identifier) == 0) return 0;
+    const std::uint16_t kind = ether_type == qinq ? service : customer;
+    return static_cast<std::uint16_t>(kind | (tci & identifier));
+}
+
 /// Result of parsing one frame: offsets into it (checked against its length once, here) and the
 /// flow. All offsets are from the first byte of the frame; the frame is contiguous up to and
 /// including the first bytes of the L4 header that a rewrite touches (TCP 20, UDP 8, SCTP 16,
@@ -34,8 +46,8 @@ struct Parsed {
     std::uint8_t ttl = 0;                ///< or hop limit
     bool fragmentation_allowed = false;  ///< IPv4 with DF clear
     bool later_fragment = false;         ///< fragment offset ≠ 0: no L4 header
-    bool vlan = false;
-    std::uint16_t vlan_tci = 0;  ///< of the outer tag
+    bool vlan = false;                       ///< there is a tag, be it one of priority only
+    std::array<std::uint16_t, 2> tags{};     ///< tag_code() of each, outermost first, 0: none
     std::uint16_t l3_offset = 0;
     /// A fragment: its payload, which for IPv6 follows the fragment header directly.
     std::uint16_t l4_offset = 0;

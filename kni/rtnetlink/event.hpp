@@ -21,8 +21,13 @@ struct Link {
     bool up = false;       ///< set up by the administrator
     bool carrier = false;  ///< and the medium is there
     bool loopback = false;
-    std::uint32_t lower = 0;   ///< the interface it stands on (IFLA_LINK)
-    std::uint32_t master = 0;  ///< the bridge, bond or VRF it belongs to
+    bool promiscuous = false;    ///< by the administrator, not by a listener
+    bool all_multicast = false;  ///< likewise
+    std::uint32_t lower = 0;     ///< the interface it stands on, 0 when that is in another namespace
+    std::uint32_t master = 0;    ///< the bridge, bond or VRF it belongs to
+    std::uint16_t vlan_protocol = 0;  ///< kind "vlan": EtherType of its tag
+    std::uint16_t vlan_id = 0;
+    std::uint32_t table = 0;  ///< kind "vrf": of its routes
 
     friend bool operator==(const Link&, const Link&) = default;
 };

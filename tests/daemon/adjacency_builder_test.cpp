@@ -15,7 +15,7 @@ constexpr std::uint32_t foreign = 9;
 
 struct Fixture {
     kni::KernelState state;
-    ShadowPorts ports{{3, shadow}};
+    ShadowPorts ports{{3, shadow}, state};
 
     Fixture() {
         for (const std::uint32_t index : {3U, shadow, foreign}) {
@@ -64,13 +64,39 @@ BOOST_FIXTURE_TEST_SUITE(adjacency_builder_test, Fixture)
 
 BOOST_AUTO_TEST_CASE(the_header_has_both_addresses_and_room_for_the_ether_type) {
     const auto adjacency =
-        build_adjacency(1, state.links[shadow].value, *net::parse_mac_address("02:00:00:00:00:bb"));
+        build_adjacency(*ports.way(shadow), *net::parse_mac_address("02:00:00:00:00:bb"));
     BOOST_TEST(adjacency->port == 1);
     BOOST_TEST(adjacency->interface == shadow);
     BOOST_TEST(adjacency->mtu == 1400);
     BOOST_TEST(adjacency->l2_length == 14);
     BOOST_TEST(std::to_integer<int>(adjacency->l2[5]) == 0xBB);
     BOOST_TEST(std::to_integer<int>(adjacency->l2[11]) == 0xAA);
+}
+
+BOOST_AUTO_TEST_CASE(tags_stand_between_the_addresses_and_the_ether_type) {
+    auto& outer = state.links[40].value;
+    outer = state.links[shadow].value;
+    outer.index = 40;
+    outer.kind = "vlan";
+    outer.lower = shadow;
+    outer.vlan_protocol = 0x88A8;
+    outer.vlan_id = 0x123;
+    auto& inner = state.links[41].value;
+    inner = outer;
+    inner.index = 41;
+    inner.lower = 40;
+    inner.vlan_protocol = 0x8100;
+    inner.vlan_id = 7;
+    inner.mtu = 1392;
+    const auto adjacency =
+        build_adjacency(*ports.way(41), *net::parse_mac_address("02:00:00:00:00:bb"));
+    BOOST_TEST(adjacency->l2_length == 22);
+    BOOST_TEST(adjacency->mtu == 1392);
+    BOOST_TEST(adjacency->interface == 41U);
+    const std::array<int, 8> tags{0x88, 0xA8, 0x01, 0x23, 0x81, 0x00, 0x00, 0x07};
+    for (std::size_t i = 0; i < tags.size(); ++i) {
+        BOOST_TEST(std::to_integer<int>(adjacency->l2[12 + i]) == tags[i]);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(route_types_become_what_a_worker_does) {

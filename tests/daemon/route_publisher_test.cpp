@@ -297,6 +297,32 @@ BOOST_AUTO_TEST_CASE(a_link_that_goes_down_takes_its_routes_and_brings_them_back
     BOOST_TEST(adjacency() != nullptr);
 }
 
+BOOST_AUTO_TEST_CASE(what_stands_on_a_link_follows_it) {
+    auto vlan = link(30, true);
+    vlan.kind = "vlan";
+    vlan.lower = dp0;
+    vlan.vlan_protocol = 0x8100;
+    vlan.vlan_id = 7;
+    apply(Change::added, vlan);
+    apply(Change::added, route({"10.0.0.0"_ip, 24}, nullptr, 30));
+    track("10.0.0.7"_ip);
+    auto server = neighbour("10.0.0.7"_ip, NUD_REACHABLE);
+    server.interface = 30;
+    apply(Change::added, server);
+    BOOST_TEST_REQUIRE(adjacency() != nullptr);
+    BOOST_TEST(adjacency()->l2_length == 18);
+    apply(Change::present, link(dp0, false));
+    BOOST_TEST(adjacency() == nullptr);
+    apply(Change::present, link(dp0, true));
+    BOOST_TEST_REQUIRE(adjacency() != nullptr);
+    vlan.vlan_id = 8;
+    apply(Change::present, vlan);
+    BOOST_TEST(std::to_integer<int>(adjacency()->l2[15]) == 8);
+    apply(Change::removed, vlan);
+    BOOST_TEST(adjacency() == nullptr);
+    BOOST_TEST(configuration->ingress.size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(neighbours_elsewhere_and_multicast_ones_are_not_published) {
     auto elsewhere = neighbour("10.0.0.7"_ip, NUD_REACHABLE);
     elsewhere.interface = other;

@@ -52,17 +52,20 @@ class LabKind:
     directors: int = 1
     workers: int = 1
     keepalived: bool = False
+    virtual_mac: bool = False
 
     def __str__(self):
         plural = "s" if self.workers > 1 else ""
         text = f"{self.variant}, {self.workers} worker{plural}"
-        return f"{text}, keepalived" if self.keepalived else text
+        text += ", keepalived" if self.keepalived else ""
+        return f"{text}, virtual MAC" if self.virtual_mac else text
 
 
 ONE_WORKER = LabKind()
 TWO_WORKERS = LabKind(workers=2)
 ONE_ARM = LabKind(variant="one-arm", workers=2)
 PAIR = LabKind(directors=2, keepalived=True)
+VIRTUAL_MAC_PAIR = LabKind(directors=2, keepalived=True, virtual_mac=True)
 
 
 @dataclass
@@ -161,7 +164,7 @@ class Runner:
             name = f"{self.options.name}{index}"
             lab = Lab(
                 name, variant=kind.variant, directors=kind.directors, workers=kind.workers,
-                engine=self.options.engine,
+                engine=self.options.engine, virtual_mac=kind.virtual_mac,
             )
             failed_before = self.failed
             try:

@@ -261,6 +261,67 @@ BOOST_AUTO_TEST_CASE(both_directions_meet_on_the_owner_whatever_worker_receives)
     BOOST_TEST(lab.slot->totals.connections == 32U);
 }
 
+BOOST_AUTO_TEST_CASE(only_frames_for_this_host_are_balanced) {
+    constexpr net::MacAddress own{{0x02, 0, 0, 0, 0, 0x02}};
+    constexpr net::MacAddress virtual_router{{0x00, 0x00, 0x5E, 0x00, 0x01, 0x33}};
+    OneService lab;
+    lab.director.set_port_mac(own);
+    lab.director.receive_also(virtual_router, {});
+    lab.director.receive_also(own, {tag_code(0x8100, 7)});
+    const auto request = [](const auto& link_layer, std::uint16_t port) {
+        return (link_layer / ipv4(client, vip).ttl(64) / tcp(port, 80).syn()).frame();
+    };
+    const struct {
+        const char* name;
+        Bytes frame;
+        bool balanced;
+    } rows[]{
+        {"its own address", request(ethernet(), 1), true},
+        {"a virtual router's", request(ethernet(virtual_router), 2), true},
+        {"a VLAN with a device", request(ethernet() / vlan(0xE007), 3), true},
+        {"priority only", request(ethernet() / vlan(0xE000), 4), true},
+        {"another host's", request(ethernet({{0x02, 0, 0, 0, 0, 0x99}}), 5), false},
+        {"a VLAN without a device", request(ethernet() / vlan(8), 6), false},
+        {"a virtual router's in a VLAN", request(ethernet(virtual_router) / vlan(7), 7), false},
+        {"two tags", request(ethernet() / vlan(7) / vlan(7), 8), false},
+        {"broadcast", request(ethernet({{255, 255, 255, 255, 255, 255}}), 9), false},
+    };
+    for (const auto& row : rows) {
+        BOOST_TEST_CONTEXT(row.name) {
+            const auto sent = lab.director.receive(row.frame);
+            BOOST_TEST(sent.frames.size() == (row.balanced ? 1U : 0U));
+            BOOST_TEST(sent.punted.size() == (row.balanced ? 0U : 1U));
+            if (row.balanced) continue;
+            BOOST_TEST((sent.punted.front() == row.frame));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_known_connection_is_not_served_from_frames_for_another_host) {
+    OneService lab;
+    lab.director.set_port_mac({{0x02, 0, 0, 0, 0, 0x02}});
+    BOOST_TEST(lab.director.receive(syn()).frames.size() == 1U);
+    const auto flooded = lab.director.receive(
+        (ethernet({{0x02, 0, 0, 0, 0, 0x99}}) / ipv4(client, vip).ttl(64) / tcp(40000, 80).ack()).frame()
+    );
+    BOOST_TEST(flooded.frames.empty());
+    BOOST_TEST(flooded.punted.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_tag_is_taken_off_and_another_put_on) {
+    OneService lab;
+    lab.director.set_port_mac({{0x02, 0, 0, 0, 0, 0x02}});
+    lab.director.receive_also({{0x02, 0, 0, 0, 0, 0x02}}, {tag_code(0x8100, 7)});
+    lab.director.tag_neighbour(0x88A8, 100);
+    const auto sent = lab.director.receive(
+        (ethernet() / vlan(7) / ipv4(client, vip).ttl(64) / tcp(40000, 80).syn()).frame()
+    );
+    BOOST_TEST_REQUIRE(sent.frames.size() == 1U);
+    const Bytes expected =
+        (ethernet() / vlan(100, 0x88A8) / ipv4(client, server_a).ttl(63) / tcp(40000, 8080).syn()).frame();
+    BOOST_TEST((sent.frames[0] == expected));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace nlvs::forwarding

@@ -44,6 +44,27 @@ public:
         add_route({address, address.bits()}, forwarding::NextHop::Type::local);
     }
 
+    /// From now on frames count as received only by these: the port's own address without tags, and
+    /// what receive_also() adds.
+    void set_port_mac(const net::MacAddress& mac) {
+        configuration_.ports[0].mac = forwarding::station_word(mac);
+        receive_also(mac, {});
+    }
+
+    void receive_also(const net::MacAddress& mac, const std::array<std::uint16_t, 2>& tags) {
+        auto node = std::make_unique<forwarding::Ingress>();
+        node->key = {0, forwarding::station_word(mac), tags};
+        node->interface = 1;
+        configuration_.ingress.insert(std::move(node), reclaimer_);
+    }
+
+    /// The neighbour is in a VLAN from now on.
+    void tag_neighbour(std::uint16_t ether_type, std::uint16_t id) {
+        const net::Be16 words[2]{net::Be16{ether_type}, net::Be16{id}};
+        std::memcpy(adjacency_.l2.data() + 12, words, sizeof(words));
+        adjacency_.l2_length = 18;
+    }
+
     void remove_local(const net::IpAddress& address) {
         table(address).remove({address, address.bits()}, reclaimer_);
     }

@@ -6,7 +6,7 @@ forwarding: the same lab then shows what the same tools do with kernel LVS (need
 
 import socket
 
-from .services import keepalived_configuration, lab_services
+from .services import VIRTUAL_MAC_DEVICE, keepalived_configuration, lab_services
 from .system import LabError, run, wait_until
 from .topology import DEFAULT_ROUTE, ROUTER
 
@@ -156,7 +156,11 @@ class Director:
         config = self.state / "keepalived.conf"
         if services is None:
             services = lab_services(self.lab.topology)
-        config.write_text(keepalived_configuration(self.lab.topology, self.name, services))
+        config.write_text(
+            keepalived_configuration(
+                self.lab.topology, self.name, services, self.lab.virtual_mac
+            )
+        )
         self.run("keepalived", "-t", "-f", config)
         # Its own log and pid files, because every director runs on the same file system.
         return self.lab.start(
@@ -205,7 +209,8 @@ class Director:
 
     def is_master(self):
         address = self.lab.topology.virtual_address("nat", 4)
-        return f"{address}/32" in self.namespace.addresses("dp0")
+        device = VIRTUAL_MAC_DEVICE if self.lab.virtual_mac else "dp0"
+        return f"{address}/32" in self.namespace.addresses(device)
 
     def nlvsd_pid(self):
         return self.lab.processes.pid(self.name, "nlvsd")

@@ -20,7 +20,8 @@ class Lab:
     """A lab by name. The state directory says all that another process needs to find it again."""
 
     def __init__(self, name, variant="two-arm", directors=2, real_servers=3, workers=1,
-                 engine="nlvs", build=None, megabytes=128, keep_addresses=False):
+                 engine="nlvs", build=None, megabytes=128, keep_addresses=False,
+                 virtual_mac=False):
         if not name or len(name) > 40 or not name.replace("-", "").replace("_", "").isalnum():
             raise LabError(f"'{name}' is no lab name (letters, digits, '-' and '_')")
         if engine not in ENGINES:
@@ -32,6 +33,7 @@ class Lab:
         self.build = Path(build or os.environ.get("NLVS_BUILD") or REPOSITORY / "build").resolve()
         self.megabytes = megabytes
         self.keep_addresses = keep_addresses
+        self.virtual_mac = virtual_mac
         self.state = STATE_ROOT / name
         self.processes = ProcessTable(self.state / "processes")
         self.directors = {n: Director(self, n) for n in self.topology.directors}
@@ -63,6 +65,7 @@ class Lab:
             "build": str(self.build),
             "megabytes": self.megabytes,
             "keep_addresses": self.keep_addresses,
+            "virtual_mac": self.virtual_mac,
         }
         (self.state / "lab.json").write_text(json.dumps(settings, indent=4) + "\n")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from .topology import ECHO_PORT, HTTP_PORT, WEIGHTED_PORT
 
 DELAY = 1  # seconds between two health checks
+VIRTUAL_MAC_DEVICE = "vrrp.51"  # of the instance, where it has a MAC address of its own
 KINDS = {"nat": "NAT", "dr": "DR", "tun": "TUN"}
 
 
@@ -86,13 +87,15 @@ def lab_services(topology):
     return services
 
 
-def vrrp_instance(topology, director, state):
+def vrrp_instance(topology, director, state, virtual_mac=False):
     """One instance owns all addresses of both families: what fails over, fails over together."""
     # The interface it speaks on is tracked by itself; keepalived warns about naming it again.
     others = {topology.shadow(a) for a in topology.nodes[director].attachments} - {"dp0"}
     tracked = [f"        {name}" for name in sorted(others)]
+    # Without a device: on the macvlan that keepalived makes for the virtual MAC address.
+    device = "" if virtual_mac else " dev dp0"
     addresses = [
-        f"{topology.virtual_address(method, 4)}/32 dev dp0" for method in KINDS
+        f"{topology.virtual_address(method, 4)}/32{device}" for method in KINDS
     ] + [f"{topology.gateway(4)}/32 dev {topology.back_shadow()}"]
     # VRRP version 3 carries one family; addresses of the other one are 'excluded' from the
     # advertisement and move all the same.
@@ -105,6 +108,7 @@ def vrrp_instance(topology, director, state):
             "vrrp_instance lab {",
             f"    state {state}",
             "    interface dp0",
+            *([f"    use_vmac {VIRTUAL_MAC_DEVICE}"] if virtual_mac else []),
             f"    priority {priority}",
             "    version 3",
             "    virtual_router_id 51",
@@ -121,7 +125,7 @@ def vrrp_instance(topology, director, state):
     )
 
 
-def keepalived_configuration(topology, director, services):
+def keepalived_configuration(topology, director, services, virtual_mac=False):
     parts = [
         "global_defs {",
         f"    router_id {director}",
@@ -130,7 +134,7 @@ def keepalived_configuration(topology, director, services):
         "    vrrp_garp_master_delay 1",
         "}",
         "",
-        vrrp_instance(topology, director, "BACKUP"),
+        vrrp_instance(topology, director, "BACKUP", virtual_mac),
     ]
     for service in services:
         parts += ["", service.keepalived()]

@@ -98,16 +98,29 @@ BOOST_AUTO_TEST_CASE(up_to_two_vlan_tags_are_looked_through) {
     const auto one = parse_frame(ethernet() / vlan(0x2064) / ipv4(client, vip) / udp(1, 2));
     BOOST_TEST((one.kind == PacketKind::transport));
     BOOST_TEST(one.vlan);
-    BOOST_TEST(one.vlan_tci == 0x2064);
+    BOOST_TEST(one.tags[0] == tag_code(0x8100, 0x0064));
+    BOOST_TEST(one.tags[1] == 0);
     BOOST_TEST(one.l3_offset == 18);
     const auto two =
         parse_frame(ethernet() / vlan(5, 0x88A8) / vlan(6) / ipv6(client6, vip6) / udp(1, 2));
     BOOST_TEST((two.kind == PacketKind::transport));
-    BOOST_TEST(two.vlan_tci == 5);
+    BOOST_TEST(two.tags[0] == tag_code(0x88A8, 5));
+    BOOST_TEST(two.tags[1] == tag_code(0x8100, 6));
+    BOOST_TEST(tag_code(0x8100, 5) != tag_code(0x88A8, 5));
     BOOST_TEST(two.l3_offset == 22);
     BOOST_TEST(
         (kind_of(ethernet() / vlan(1) / vlan(2) / vlan(3) / ipv4(client, vip)) == PacketKind::other)
     );
+}
+
+BOOST_AUTO_TEST_CASE(a_tag_of_priority_only_names_no_vlan) {
+    const auto one = parse_frame(ethernet() / vlan(0xE000) / ipv4(client, vip) / udp(1, 2));
+    BOOST_TEST(one.vlan);
+    BOOST_TEST(one.tags[0] == 0);
+    const auto two =
+        parse_frame(ethernet() / vlan(0xE000) / vlan(7) / ipv4(client, vip) / udp(1, 2));
+    BOOST_TEST(two.tags[0] == tag_code(0x8100, 7));
+    BOOST_TEST(two.tags[1] == 0);
 }
 
 BOOST_AUTO_TEST_CASE(ethernet_padding_is_not_part_of_the_packet) {

@@ -258,4 +258,37 @@ BOOST_AUTO_TEST_CASE(damaged_messages_give_some_result) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_vlan_has_a_protocol_and_an_identifier) {
+    const auto link = object<Link>(
+        R"(58000000 1000 0000 00000000 00000000
+           00 00 0100 14000000 43110000 00000000       // index 20, UP|BROADCAST|RUNNING|MULTICAST|PROMISC
+           0a00 0300 6470302e 3700 0000                // IFLA_IFNAME dp0.7
+           0800 0500 05000000                          // IFLA_LINK 5
+           2200 1200                                   // IFLA_LINKINFO
+             0900 0100 766c616e 00 000000              //   kind vlan
+             1200 0280                                 //   data, nested
+               0600 0500 88a8 0000                     //     IFLA_VLAN_PROTOCOL
+               0600 0100 0700 0000)",
+        Event::Change::added
+    );
+    BOOST_TEST(link.name == "dp0.7");
+    BOOST_TEST(link.kind == "vlan");
+    BOOST_TEST(link.lower == 5U);
+    BOOST_TEST(link.vlan_protocol == 0x88A8);
+    BOOST_TEST(link.vlan_id == 7);
+    BOOST_TEST(link.promiscuous);
+}
+
+BOOST_AUTO_TEST_CASE(a_lower_device_of_another_namespace_is_none_of_ours) {
+    const auto link = object<Link>(
+        R"(3c000000 1000 0000 00000000 00000000
+           00 00 0100 14000000 43100000 00000000
+           0800 0500 05000000                          // IFLA_LINK 5
+           0800 2500 00000000                          // IFLA_LINK_NETNSID 0
+           0c00 1200 0800 0100 76726600)",
+        Event::Change::added
+    );
+    BOOST_TEST(link.lower == 0U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

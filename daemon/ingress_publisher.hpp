@@ -1,0 +1,64 @@
+#pragma once
+
+#include "compat/net/mac_address.hpp"
+#include "daemon/shadow_ports.hpp"
+#include "forwarding/config/configuration.hpp"
+#include "kni/kernel_state.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+namespace nlvs::daemon {
+
+/// Tells workers which frames the host receives (forwarding::IngressTable), and NICs which
+/// unicast addresses they must let through.
+///
+/// Both follow from the links: a frame is received if an interface that is up has its destination
+/// address and its tags. Linux: macvlan_open and vlan_dev_open add the same addresses to the
+/// device below.
+/// Thread: control.
+class IngressPublisher {
+public:
+    /// All addresses of a port's interfaces, called when they are others than before.
+    using Addresses = std::set<net::MacAddress>;
+    using Changed = std::function<void(forwarding::PortIndex, const Addresses&)>;
+
+    IngressPublisher(
+        forwarding::Configuration& configuration,
+        forwarding::Reclaimer& reclaimer,
+        const ShadowPorts& ports,
+        const kni::KernelState& state
+    )
+        : configuration_{configuration}, reclaimer_{reclaimer}, ports_{ports}, state_{state} {}
+
+    void on_change(Changed changed) { changed_ = std::move(changed); }
+
+    /// After any change of links: publishes what is different now.
+    void refresh();
+
+private:
+    struct KeyOrder {
+        bool operator()(
+            const forwarding::IngressKey& a, const forwarding::IngressKey& b
+        ) const noexcept {
+            return a.station != b.station ? a.station < b.station : a.tags < b.tags;
+        }
+    };
+
+    using Entries = std::map<forwarding::IngressKey, std::uint32_t, KeyOrder>;
+
+    void publish(const Entries& next);
+
+    forwarding::Configuration& configuration_;
+    forwarding::Reclaimer& reclaimer_;
+    const ShadowPorts& ports_;
+    const kni::KernelState& state_;
+    Changed changed_;
+    Entries entries_;
+    std::map<forwarding::PortIndex, Addresses> addresses_;
+};
+
+}  // namespace nlvs::daemon
