@@ -3,7 +3,6 @@
 #include "compat/net/big_endian.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <numeric>
 
@@ -31,6 +30,8 @@ std::optional<NextHop::Type> final_type(std::uint8_t type) {
             return NextHop::Type::prohibit;
         case RTN_MULTICAST:
             return NextHop::Type::punt;
+        case RTN_THROW:
+            return NextHop::Type::next_rule;
         default:
             return std::nullopt;
     }
@@ -44,6 +45,7 @@ NextHop next_hop(const kni::Route& route, const kni::RouteHop& hop, const Shadow
     result.mtu = route.mtu;
     result.interface = hop.interface;
     if (hop.has_gateway) result.via = hop.gateway;
+    if (route.has_preferred_source) result.source = route.preferred_source;
     return result;
 }
 
@@ -81,6 +83,7 @@ std::unique_ptr<const forwarding::Route> convert(
     const kni::KernelState& state, const kni::Route& route, const ShadowPorts& ports
 ) {
     auto result = std::make_unique<forwarding::Route>();
+    result->prefix_length = static_cast<std::uint8_t>(route.prefix.length());
     if (const auto type = final_type(route.type)) {
         result->single.type = *type;
         if (!route.hops.empty()) result->single.interface = route.hops.front().interface;
@@ -140,16 +143,13 @@ std::unique_ptr<const forwarding::Adjacency> build_adjacency(
 std::unique_ptr<const forwarding::Route> build_route(
     const kni::KernelState& state,
     std::span<const kni::Marked<kni::Route>> routes,
+    std::uint32_t table,
     const ShadowPorts& ports
 ) {
-    constexpr std::array<std::uint32_t, 3> tables{RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT};
-    for (const std::uint32_t table : tables) {
-        for (const auto& entry : routes) {
-            const kni::Route& route = entry.value;
-            if (route.table != table || route.type_of_service != 0) continue;
-            if (route.type == RTN_THROW) break;
-            if (auto result = convert(state, route, ports)) return result;
-        }
+    for (const auto& entry : routes) {
+        const kni::Route& route = entry.value;
+        if (route.table != table || route.type_of_service != 0) continue;
+        if (auto result = convert(state, route, ports)) return result;
     }
     return nullptr;
 }

@@ -21,17 +21,15 @@ std::unique_ptr<const forwarding::Adjacency> build_adjacency(
     const Way& way, const net::MacAddress& neighbour
 );
 
-/// What the kernel's routes to one prefix, in the mirror's order, mean to a worker; null when
-/// they mean nothing.
+/// What the kernel's routes to one prefix, in the mirror's order, mean to a worker as far as they
+/// are in `table`; null when they mean nothing.
 ///
-/// The tables local, main and default count, in this order, which is that of the default rules;
-/// other tables need rules, and routes by type of service need packets that the engine does not
-/// tell apart. All prefixes share one longest-prefix match, so a route of the main table inside a
-/// local prefix that is not a host's wins over it, which it would not in the kernel.
-/// Linux: fib_rules.c fib_default_rules_init, fib_trie.c fib_table_lookup.
+/// A route by type of service is passed over: it is for packets that the engine does not tell
+/// apart. Linux: fib_trie.c fib_table_lookup.
 std::unique_ptr<const forwarding::Route> build_route(
     const kni::KernelState& state,
     std::span<const kni::Marked<kni::Route>> routes,
+    std::uint32_t table,
     const ShadowPorts& ports
 );
 

@@ -28,8 +28,8 @@ void IngressPublisher::refresh() {
         if (way->up || ports_.shadow(index)) addresses[way->port].insert(way->mac);
         if (!way->up) continue;
         // Two interfaces with one address in one VLAN (a macvlan in passthru mode): the upper one.
-        const auto [entry, is_new] = entries.try_emplace(key_of(*way), index);
-        if (!is_new && ports_.shadow(entry->second)) entry->second = index;
+        const auto [entry, is_new] = entries.try_emplace(key_of(*way), receiver(link.value));
+        if (!is_new && ports_.shadow(entry->second.interface)) entry->second = receiver(link.value);
     }
     publish(entries);
     for (const auto& [port, now] : addresses) {
@@ -38,16 +38,25 @@ void IngressPublisher::refresh() {
     addresses_ = std::move(addresses);
 }
 
+/// Linux: drivers/net/vrf.c vrf_ip_rcv — to the stack a packet comes in by the VRF device.
+IngressPublisher::Receiver IngressPublisher::receiver(const kni::Link& link) const {
+    const kni::Link* master = link.master == 0 ? nullptr : state_.link(link.master);
+    if (master == nullptr || master->kind != "vrf") return {link.index, link.index, 0};
+    return {link.index, master->index, master->table};
+}
+
 void IngressPublisher::publish(const Entries& next) {
-    for (const auto& [key, interface] : next) {
+    for (const auto& [key, receiver] : next) {
         const auto found = entries_.find(key);
-        if (found != entries_.end() && found->second == interface) continue;
+        if (found != entries_.end() && found->second == receiver) continue;
         auto node = std::make_unique<forwarding::Ingress>();
         node->key = key;
-        node->interface = interface;
+        node->interface = receiver.interface;
+        node->input = receiver.input;
+        node->vrf_table = receiver.vrf_table;
         configuration_.ingress.insert(std::move(node), reclaimer_);
     }
-    for (const auto& [key, interface] : entries_) {
+    for (const auto& [key, receiver] : entries_) {
         if (!next.contains(key)) configuration_.ingress.remove(key, reclaimer_);
     }
     entries_ = next;

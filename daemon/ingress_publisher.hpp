@@ -48,7 +48,17 @@ private:
         }
     };
 
-    using Entries = std::map<forwarding::IngressKey, std::uint32_t, KeyOrder>;
+    struct Receiver {
+        std::uint32_t interface = 0;
+        std::uint32_t input = 0;
+        std::uint32_t vrf_table = 0;
+
+        friend bool operator==(const Receiver&, const Receiver&) = default;
+    };
+
+    using Entries = std::map<forwarding::IngressKey, Receiver, KeyOrder>;
+
+    Receiver receiver(const kni::Link& link) const;
 
     void publish(const Entries& next);
 

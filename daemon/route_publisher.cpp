@@ -1,13 +1,12 @@
 #include "daemon/route_publisher.hpp"
 
+#include "daemon/rule_builder.hpp"
 #include "daemon/untracked_destinations.hpp"
 #include "forwarding/transmit/tunnel.hpp"
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 
-#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 
 namespace nlvs::daemon {
@@ -37,37 +36,52 @@ void RoutePublisher::want(const forwarding::NeighbourWanted& wanted) {
     resolver_.probe({wanted.interface, wanted.address});
 }
 
-forwarding::RoutingTable& RoutePublisher::table(net::Family family) noexcept {
+forwarding::RoutingPolicy& RoutePublisher::policy(net::Family family) noexcept {
     return family == net::Family::inet ? configuration_.routes_v4 : configuration_.routes_v6;
 }
 
 void RoutePublisher::routes_changed(const net::Prefix& prefix) {
-    const auto found = state_.routes.find(prefix);
-    std::unique_ptr<const forwarding::Route> route;
-    if (found != state_.routes.end()) route = build_route(state_, found->second, ports_);
-    // Gateways that stay are never let go of in between.
-    pin_gateways(prefix, route.get());
-    if (route != nullptr) {
-        table(prefix.family()).insert(prefix, std::move(route), reclaimer_);
-    } else if (!table(prefix.family()).remove(prefix, reclaimer_)) {
-        return;
+    auto& policy = this->policy(prefix.family());
+    std::vector<Built> built;
+    if (const auto found = state_.routes.find(prefix); found != state_.routes.end()) {
+        for (const auto& entry : found->second) {
+            const std::uint32_t table = entry.value.table;
+            if (std::ranges::count(built, table, &Built::table) != 0) continue;
+            built.push_back({table, build_route(state_, found->second, table, ports_)});
+        }
     }
+    // Gateways that stay are never let go of in between.
+    pin_gateways(prefix, built);
+    bool changed = false;
+    for (const std::uint32_t table : policy.tables()) {
+        const bool stays = std::ranges::any_of(built, [table](const Built& entry) {
+            return entry.table == table && entry.route != nullptr;
+        });
+        if (!stays) changed |= policy.remove(table, prefix, reclaimer_);
+    }
+    for (Built& entry : built) {
+        if (entry.route == nullptr) continue;
+        policy.insert(entry.table, prefix, std::move(entry.route), reclaimer_);
+        changed = true;
+    }
+    if (!changed) return;
     configuration_.routing_generation.fetch_add(1, std::memory_order_release);
     refresh_covered(prefix);
 }
 
 /// The kernel sends nothing to a gateway itself when the engine forwards, so without this its
 /// entry would go stale and a change of its address unnoticed.
-void RoutePublisher::pin_gateways(const net::Prefix& prefix, const forwarding::Route* route) {
+void RoutePublisher::pin_gateways(const net::Prefix& prefix, const std::vector<Built>& built) {
     std::vector<kni::NeighbourKey> keys;
     const auto add = [&keys](const NextHop& hop) {
         if (hop.type != NextHop::Type::unicast || hop.on_link) return;
         const kni::NeighbourKey key{hop.interface, hop.via};
         if (std::ranges::count(keys, key) == 0) keys.push_back(key);
     };
-    if (route != nullptr) {
-        add(route->single);
-        for (const auto& hop : route->hops) add(hop);
+    for (const Built& entry : built) {
+        if (entry.route == nullptr) continue;
+        add(entry.route->single);
+        for (const auto& hop : entry.route->hops) add(hop);
     }
     const auto entry = gateways_of_.find(prefix);
     std::optional<Gateways::iterator> before;
@@ -103,6 +117,10 @@ void RoutePublisher::link_changed(const kni::Link* before, const kni::Link* afte
         if (after != nullptr && port_changed_) port_changed_(*port, link);
     }
     ingress_.refresh();
+    if (rules_name(state_, before, after)) {
+        rules_changed(net::Family::inet);
+        rules_changed(net::Family::inet6);
+    }
     // The same link with another name or carrier leads where it led before.
     const auto shape = [](const kni::Link& of) {
         return std::tie(of.up, of.mtu, of.kind, of.lower, of.vlan_protocol, of.vlan_id);
@@ -152,16 +170,15 @@ void RoutePublisher::neighbour_changed(const kni::Neighbour& neighbour, bool pre
     neighbours_.neighbour_changed(neighbour, present);
 }
 
-void RoutePublisher::rules_changed(net::Family) {}
-
-bool RoutePublisher::has_foreign_rules() const noexcept {
-    return std::ranges::any_of(state_.rules, [](const auto& entry) {
-        const kni::Rule& rule = entry.value;
-        const bool known_table = rule.table == RT_TABLE_LOCAL || rule.table == RT_TABLE_MAIN ||
-                                 rule.table == RT_TABLE_DEFAULT;
-        return rule.selective || rule.action != FR_ACT_TO_TBL || !known_table;
-    });
+void RoutePublisher::rules_changed(net::Family family) {
+    policy(family).set_rules(build_rules(state_, family), reclaimer_);
+    configuration_.routing_generation.fetch_add(1, std::memory_order_release);
+    for (auto& [id, tracked] : tracked_) {
+        if (tracked.address.family() == family) refresh(forwarding::DestinationId{id}, tracked);
+    }
 }
+
+std::size_t RoutePublisher::foreign_rules() const noexcept { return daemon::foreign_rules(state_); }
 
 void RoutePublisher::track(
     forwarding::DestinationId id,
@@ -203,9 +220,7 @@ void RoutePublisher::untrack(forwarding::DestinationId id) {
 NextHop RoutePublisher::next_hop(
     forwarding::DestinationId id, const net::IpAddress& address
 ) noexcept {
-    const forwarding::Route* route = address.is_v4()
-                                         ? configuration_.routes_v4.lookup(address.v4())
-                                         : configuration_.routes_v6.lookup(address.v6());
+    const forwarding::Route* route = policy(address.family()).lookup(address);
     if (route == nullptr) return {};
     // All packets of a destination take one of several ways, destinations spread over them.
     return route->pick(static_cast<std::uint32_t>(forwarding::mix(id.value, 0)));
@@ -237,16 +252,10 @@ void RoutePublisher::refresh(forwarding::DestinationId id, Tracked& tracked) {
 void RoutePublisher::set_tunnel(Tracked& tracked, const NextHop* hop) {
     std::unique_ptr<forwarding::TunnelHeader> header;
     if (hop != nullptr && tracked.method == ipvs::ForwardingMethod::tunnel) {
-        const kni::Route* route =
-            find_route(state_, tracked.address, [hop](const kni::Route& other) {
-                return std::ranges::any_of(other.hops, [hop](const kni::RouteHop& way) {
-                    return way.interface == hop->interface;
-                });
-            });
-        auto source =
-            route != nullptr && route->has_preferred_source
-                ? std::optional{route->preferred_source}
-                : source_address(state_, hop->interface, hop->on_link ? tracked.address : hop->via);
+        const auto source =
+            hop->source.is_any()
+                ? source_address(state_, hop->interface, hop->on_link ? tracked.address : hop->via)
+                : std::optional{hop->source};
         if (source) {
             header = std::make_unique<forwarding::TunnelHeader>(
                 forwarding::build_tunnel_header(tracked.address, *source, tracked.tunnel)

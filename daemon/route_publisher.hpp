@@ -73,10 +73,10 @@ public:
     void neighbour_changed(const kni::Neighbour& neighbour, bool present) override;
     void routes_changed(const net::Prefix& prefix) override;
 
-    /// Other rules than the default ones are not followed; nlvsctl tells so by this.
     void rules_changed(net::Family family) override;
 
-    bool has_foreign_rules() const noexcept;
+    /// Rules that only the kernel can follow to the letter; nlvsctl tells of them.
+    std::size_t foreign_rules() const noexcept;
 
     std::size_t tracked() const noexcept { return tracked_.size(); }
 
@@ -106,8 +106,13 @@ private:
     /// The gateways of published routes, pinned as long as one of these routes is there.
     using Gateways = std::map<std::vector<kni::NeighbourKey>, std::uint32_t, VectorOrder>;
 
-    forwarding::RoutingTable& table(net::Family family) noexcept;
-    void pin_gateways(const net::Prefix& prefix, const forwarding::Route* route);
+    struct Built {
+        std::uint32_t table = 0;
+        std::unique_ptr<const forwarding::Route> route;  ///< null when it leads nowhere now
+    };
+
+    forwarding::RoutingPolicy& policy(net::Family family) noexcept;
+    void pin_gateways(const net::Prefix& prefix, const std::vector<Built>& built);
     void refresh_covered(const net::Prefix& prefix);
     void refresh(forwarding::DestinationId id, Tracked& tracked);
     forwarding::NextHop next_hop(

@@ -173,7 +173,7 @@ Report mirror(const KernelFollower* kernel) {
         {kernel->monitor().synchronised(), std::uint64_t{state.links.size()},
          std::uint64_t{state.addresses.size()}, kernel->mirror().routes(net::Family::inet),
          kernel->mirror().routes(net::Family::inet6), std::uint64_t{state.neighbours.size()},
-         std::uint64_t{kernel->routes().tracked()}, kernel->routes().has_foreign_rules(),
+         std::uint64_t{kernel->routes().tracked()}, std::uint64_t{kernel->routes().foreign_rules()},
          counters.messages, counters.overflows, counters.resyncs}
     );
     return {{std::move(table)}};

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "forwarding/packet/partial_checksum.hpp"
+#include "forwarding/route_query.hpp"
 
 namespace nlvs::forwarding {
 
@@ -186,7 +187,7 @@ void Pipeline::miss(const PacketContext& context) noexcept {
     }
     // Linux: ip_vs_core.c ip_vs_schedule — FTP data from port 20 is never scheduled.
     constexpr std::uint16_t ftp_data = 20;
-    if (key.source_port.host() == ftp_data || !is_local<F>(key.destination)) return transmit_.punt(context);
+    if (key.source_port.host() == ftp_data || !is_for_host<F>(context, key)) return transmit_.punt(context);
     open<F>(context, *service);
 }
 
@@ -256,12 +257,18 @@ const Service* Pipeline::find_service(const FlowKey<F>& key) const noexcept {
 
 template <class F>
 bool Pipeline::is_local(const typename F::Address& address) const noexcept {
-    const Route* route = nullptr;
-    if constexpr (F::family == net::Family::inet) {
-        route = shared_.configuration.routes_v4.lookup(address);
-    } else {
-        route = shared_.configuration.routes_v6.lookup(address);
-    }
+    const Route* route = shared_.configuration.routes<F>().lookup(address);
+    return route != nullptr && route->pick(0).type == NextHop::Type::local;
+}
+
+/// Linux: ip_input.c ip_rcv_finish_core — the look-up that decides between LOCAL_IN and FORWARD.
+template <class F>
+bool Pipeline::is_for_host(const PacketContext& context, const FlowKey<F>& key) const noexcept {
+    const RoutingPolicy& policy = shared_.configuration.routes<F>();
+    RouteQuery query;
+    query.destination = key.destination;
+    if (policy.selective()) [[unlikely]] describe_input<F>(shared_.configuration, context, query);
+    const Route* route = policy.lookup(query);
     return route != nullptr && route->pick(0).type == NextHop::Type::local;
 }
 

@@ -72,6 +72,8 @@ private:
     template <class F>
     bool is_local(const typename F::Address& address) const noexcept;
     template <class F>
+    bool is_for_host(const PacketContext& context, const FlowKey<F>& key) const noexcept;
+    template <class F>
     WorkerId owner_of(
         const PacketContext& context, const FlowKey<F>& key, const Service* service
     ) const noexcept;

@@ -12,7 +12,7 @@
 #include "forwarding/config/ingress.hpp"
 #include "forwarding/config/published.hpp"
 #include "forwarding/config/published_table.hpp"
-#include "forwarding/config/routing_table.hpp"
+#include "forwarding/config/routing_policy.hpp"
 #include "forwarding/config/service.hpp"
 #include "forwarding/config/settings.hpp"
 
@@ -117,8 +117,8 @@ struct Configuration {
     std::atomic<std::uint32_t> services_v6{0};
     DestinationTable destinations;
     RealServerTable real_servers;
-    RoutingTable routes_v4{net::Family::inet};
-    RoutingTable routes_v6{net::Family::inet6};
+    RoutingPolicy routes_v4{net::Family::inet};
+    RoutingPolicy routes_v6{net::Family::inet6};
     NeighbourTable neighbours;
     AdjacencyTable adjacencies;
     IngressTable ingress;
@@ -126,6 +126,12 @@ struct Configuration {
     /// hop is good only while it matches.
     std::atomic<std::uint32_t> routing_generation{0};
     Published<Settings> settings;
+
+    template <class F>
+    const RoutingPolicy& routes() const noexcept {
+        return F::family == net::Family::inet ? routes_v4 : routes_v6;
+    }
+
     std::array<PortState, max_ports> ports;
 };
 

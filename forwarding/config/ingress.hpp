@@ -40,6 +40,9 @@ inline constexpr std::uint64_t station_mask = 0xFFFF'FFFF'FFFF;
 struct Ingress {
     IngressKey key;
     std::uint32_t interface = 0;  ///< kernel ifindex
+    /// What rules see as the input: the interface, or the VRF it is a member of.
+    std::uint32_t input = 0;
+    std::uint32_t vrf_table = 0;  ///< 0: in no VRF
 };
 
 struct IngressTraits {

@@ -8,7 +8,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
 
 namespace nlvs::forwarding {
 
@@ -226,10 +228,24 @@ private:
         Node::free(node);
     }
 
-    std::unique_ptr<std::array<Slot, direct_size>> slots_ =
-        std::make_unique<std::array<Slot, direct_size>>();
-    std::unique_ptr<std::array<const Value*, 2 * direct_size>> short_values_ =
-        std::make_unique<std::array<const Value*, 2 * direct_size>>();
+    struct Free {
+        void operator()(void* memory) const noexcept { std::free(memory); }
+    };
+
+    /// Two megabytes of null pointers, of which a small table touches a few pages only. Linux maps
+    /// a large allocation of calloc as zero pages.
+    template <class Array>
+    static std::unique_ptr<Array, Free> zeroed() {
+        void* memory = std::calloc(1, sizeof(Array));
+        if (memory == nullptr) throw std::bad_alloc{};
+        return std::unique_ptr<Array, Free>{static_cast<Array*>(memory)};
+    }
+
+    using Slots = std::array<Slot, direct_size>;
+    using ShortValues = std::array<const Value*, 2 * direct_size>;
+
+    std::unique_ptr<Slots, Free> slots_ = zeroed<Slots>();
+    std::unique_ptr<ShortValues, Free> short_values_ = zeroed<ShortValues>();
     std::size_t node_bytes_ = 0;
 };
 

@@ -62,7 +62,7 @@ public:
 private:
     struct Hash {
         std::size_t operator()(const Route* route) const noexcept {
-            std::size_t hash = hash_of(route->single);
+            std::size_t hash = combine(hash_of(route->single), route->prefix_length);
             for (const auto& hop : route->hops) hash = combine(hash, hash_of(hop));
             return hash;
         }

@@ -21,6 +21,7 @@ struct NextHop {
         unreachable,  ///< drop, ICMP host unreachable
         prohibit,     ///< drop, ICMP administratively prohibited
         punt,         ///< the engine cannot express it: let the kernel route
+        next_rule,    ///< "throw": as if the table had no route
     };
 
     Type type = Type::none;
@@ -28,6 +29,7 @@ struct NextHop {
     std::uint16_t mtu = 0;        ///< 0: the interface's
     std::uint32_t interface = 0;  ///< kernel ifindex
     net::IpAddress via;           ///< gateway unless on_link; may be of the other family
+    net::IpAddress source;        ///< that the route prefers for the host's packets, if any
 
     friend bool operator==(const NextHop&, const NextHop&) = default;
 };
@@ -36,6 +38,7 @@ struct NextHop {
 struct Route {
     NextHop single;             ///< when `hops` is empty
     std::vector<NextHop> hops;  ///< weight-expanded, picked by flow hash
+    std::uint8_t prefix_length = 0;
 
     const NextHop& pick(std::uint32_t flow_hash) const noexcept {
         return hops.empty() ? single : hops[flow_hash % hops.size()];

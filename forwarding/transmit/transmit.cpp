@@ -1,5 +1,6 @@
 #include "forwarding/transmit/transmit.hpp"
 
+#include "forwarding/route_query.hpp"
 #include "forwarding/transmit/fragment.hpp"
 
 namespace nlvs::forwarding {
@@ -8,8 +9,11 @@ AdjacencyId Transmit::route(
     const PacketContext& context, std::uint16_t l3_offset, const net::IpAddress& to
 ) noexcept {
     const Configuration& configuration = shared_.configuration;
-    const Route* route = to.is_v4() ? configuration.routes_v4.lookup(to.v4())
-                                    : configuration.routes_v6.lookup(to.v6());
+    const RoutingPolicy& policy = to.is_v4() ? configuration.routes_v4 : configuration.routes_v6;
+    RouteQuery query;
+    query.destination = to;
+    if (policy.selective()) [[unlikely]] describe_output(*context.packet, l3_offset, query);
+    const Route* route = policy.lookup(query);
     if (route == nullptr) {
         drop(context.packet, DropReason::no_route);
         return AdjacencyId::none();

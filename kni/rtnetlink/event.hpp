@@ -91,14 +91,36 @@ struct Route {
     friend bool operator==(const Route&, const Route&) = default;
 };
 
-/// RTM_NEWRULE, as far as needed to tell the default rules from others.
+/// RTM_NEWRULE.
 struct Rule {
+    struct Ports {
+        std::uint16_t first = 0;
+        std::uint16_t last = 0;
+
+        friend bool operator==(const Ports&, const Ports&) = default;
+    };
+
     net::Family family = net::Family::inet;
     std::uint32_t priority = 0;
     std::uint32_t table = 0;
-    std::uint8_t action = 0;
-    bool selective = false;  ///< looks at anything but the destination's table
-    std::string selector;    ///< the message's attributes as bytes: what makes it this rule
+    std::uint8_t action = 0;  ///< FR_ACT_*
+    bool inverted = false;
+    bool selective = false;  ///< has any selector
+    bool foreign = false;    ///< has a selector that only the kernel knows: user, tunnel, group
+    bool vrf = false;        ///< l3mdev: the table of the packet's VRF
+    std::uint8_t type_of_service = 0;
+    std::uint8_t protocol = 0;
+    std::int32_t suppress_length = -1;
+    std::uint32_t jump_to = 0;  ///< priority of the rule where a goto leads
+    std::uint32_t mark = 0;
+    std::uint32_t mark_mask = 0;
+    net::Prefix source;       ///< length 0: any
+    net::Prefix destination;
+    std::string input;        ///< names of interfaces, which need not exist
+    std::string output;
+    Ports source_ports;
+    Ports destination_ports;
+    std::string selector;  ///< the message's attributes as bytes: what makes it this rule
 
     friend bool operator==(const Rule&, const Rule&) = default;
 };

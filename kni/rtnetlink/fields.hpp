@@ -48,8 +48,9 @@ inline bool is_ip(std::uint8_t family) {
     return family == AF_INET || family == AF_INET6;
 }
 
-/// RTM_NEWROUTE's and RTM_NEWNEXTHOP's payload.
+/// RTM_NEWROUTE's, RTM_NEWNEXTHOP's and RTM_NEWRULE's payload.
 Decoded decode_route(netlink::Bytes payload);
 Decoded decode_next_hop(netlink::Bytes payload);
+Decoded decode_rule(netlink::Bytes payload);
 
 }  // namespace nlvs::kni

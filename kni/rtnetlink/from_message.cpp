@@ -6,7 +6,6 @@
 #include <array>
 #include <optional>
 
-#include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -148,45 +147,6 @@ Decoded decode_neighbour(Bytes payload) {
     }
     if (!has_address) return std::unexpected{Ignored::malformed};
     return result;
-}
-
-Decoded decode_rule(Bytes payload) {
-    const auto header = take_header<fib_rule_hdr>(payload);
-    if (!header) return std::unexpected{Ignored::malformed};
-    if (!is_ip(header->family)) return std::unexpected{Ignored::family};
-    Rule rule;
-    rule.family = static_cast<net::Family>(header->family);
-    rule.table = header->table;
-    rule.action = header->action;
-    rule.selective = header->dst_len != 0 || header->src_len != 0 || header->tos != 0 ||
-                     (header->flags & FIB_RULE_INVERT) != 0;
-    for (const std::byte byte : net::as_bytes_of(*header)) {
-        rule.selector.push_back(static_cast<char>(byte));
-    }
-    while (const auto attribute = take_attribute(payload)) {
-        switch (attribute->type()) {
-            case FRA_PRIORITY:
-                rule.priority = attribute->value<std::uint32_t>();
-                break;
-            case FRA_TABLE:
-                rule.table = attribute->value<std::uint32_t>();
-                break;
-            case FRA_PROTOCOL:
-                break;
-            case FRA_SUPPRESS_PREFIXLEN:
-            case FRA_SUPPRESS_IFGROUP:
-                rule.selective |= attribute->value<std::uint32_t>() != ~0U;
-                break;
-            default:
-                rule.selective = true;
-                break;
-        }
-        rule.selector.push_back(static_cast<char>(attribute->type()));
-        for (const std::byte byte : attribute->payload()) {
-            rule.selector.push_back(static_cast<char>(byte));
-        }
-    }
-    return rule;
 }
 
 Event::Change change_of(const netlink::MessageView& message, bool removal) {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = (
-    "README.md", "docs/architecture.md", "docs/deviations.md", "docs/journal.md",
+    "README.md", "docs/architecture.md", "docs/deviations.md", "docs/journal.md", "docs/linux.md",
     "docs/performance.md",
 )
 FOLDERS = "compat|netlink-shim|kni|forwarding|daemon|tests|tools|conf|docs"

@@ -114,7 +114,10 @@ private:
         auto route = std::make_unique<Route>();
         route->single = {type, false, 0, 1, gateway_address()};
         auto& table = options_.ipv6 ? configuration_.routes_v6 : configuration_.routes_v4;
-        table.insert(prefix, std::move(route), reclaimer_);
+        const bool local = type == NextHop::Type::local;
+        table.insert(
+            local ? RoutingPolicy::local_table : RoutingPolicy::main_table, prefix, std::move(route), reclaimer_
+        );
     }
 
     void publish_service() {

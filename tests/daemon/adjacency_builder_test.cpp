@@ -28,10 +28,12 @@ struct Fixture {
         }
     }
 
-    std::unique_ptr<const forwarding::Route> build(const std::vector<kni::Route>& routes) {
+    std::unique_ptr<const forwarding::Route> build(
+        const std::vector<kni::Route>& routes, std::uint32_t table = RT_TABLE_MAIN
+    ) {
         std::vector<kni::Marked<kni::Route>> marked;
         for (const auto& route : routes) marked.push_back({route});
-        return build_route(state, marked, ports);
+        return build_route(state, marked, table, ports);
     }
 };
 
@@ -112,11 +114,12 @@ BOOST_AUTO_TEST_CASE(route_types_become_what_a_worker_does) {
         {"unreachable", RTN_UNREACHABLE, NextHop::Type::unreachable},
         {"prohibit", RTN_PROHIBIT, NextHop::Type::prohibit},
         {"multicast", RTN_MULTICAST, NextHop::Type::punt},
+        {"throw", RTN_THROW, NextHop::Type::next_rule},
     };
 
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.name) {
-            const auto built = build({route(RT_TABLE_LOCAL, row.type, {hop(shadow)})});
+            const auto built = build({route(RT_TABLE_MAIN, row.type, {hop(shadow)})});
             BOOST_TEST_REQUIRE(built != nullptr);
             BOOST_TEST((built->single.type == row.expected));
         }
@@ -146,25 +149,22 @@ BOOST_AUTO_TEST_CASE(what_leaves_through_another_interface_is_the_kernels) {
     BOOST_TEST((build({encapsulated})->single.type == NextHop::Type::punt));
 }
 
-BOOST_AUTO_TEST_CASE(local_comes_before_main_before_default_and_others_do_not_count) {
-    auto in_default = via("10.0.0.3");
-    in_default.table = RT_TABLE_DEFAULT;
+BOOST_AUTO_TEST_CASE(only_the_wanted_table_counts) {
     auto in_other = via("10.0.0.4");
     in_other.table = 100;
-    const auto local = route(RT_TABLE_LOCAL, RTN_LOCAL, {hop(shadow)});
-    BOOST_TEST(
-        (build({in_other, in_default, via("10.0.0.2"), local})->single.type == NextHop::Type::local)
-    );
-    BOOST_TEST((build({in_other, in_default, via("10.0.0.2")})->single.via == "10.0.0.2"_ip));
-    BOOST_TEST((build({in_other, in_default})->single.via == "10.0.0.3"_ip));
+    BOOST_TEST((build({in_other, via("10.0.0.2")})->single.via == "10.0.0.2"_ip));
+    BOOST_TEST((build({in_other, via("10.0.0.2")}, 100)->single.via == "10.0.0.4"_ip));
     BOOST_TEST((build({in_other}) == nullptr));
 }
 
-BOOST_AUTO_TEST_CASE(a_throw_route_leads_to_the_next_table) {
-    auto in_default = via("10.0.0.3");
-    in_default.table = RT_TABLE_DEFAULT;
-    const auto built = build({route(RT_TABLE_MAIN, RTN_THROW), via("10.0.0.2"), in_default});
-    BOOST_TEST((built->single.via == "10.0.0.3"_ip));
+BOOST_AUTO_TEST_CASE(a_route_tells_its_length_and_its_preferred_source) {
+    auto preferring = via("10.0.0.1");
+    preferring.has_preferred_source = true;
+    preferring.preferred_source = "10.9.9.9"_ip;
+    const auto built = build({preferring});
+    BOOST_TEST(built->prefix_length == 8);
+    BOOST_TEST((built->single.source == "10.9.9.9"_ip));
+    BOOST_TEST(build({via("10.0.0.1")})->single.source.is_any());
 }
 
 BOOST_AUTO_TEST_CASE(a_way_over_a_link_that_is_down_is_not_taken) {

@@ -85,6 +85,19 @@ BOOST_AUTO_TEST_CASE(a_vlan_receives_its_own_tags_only) {
     BOOST_TEST(receiver(mac_of(dp0), {tag_code(0x8100, 7)}) == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(a_member_of_a_vrf_is_seen_as_the_vrf) {
+    add(40, "vrf").table = 100;
+    state.links[40].value.mac = {};
+    state.links[dp0].value.master = 40;
+    ingress.refresh();
+    const auto* found =
+        configuration->ingress.find({0, forwarding::station_word(mac_of(dp0)), {}});
+    BOOST_TEST_REQUIRE(found != nullptr);
+    BOOST_TEST(found->interface == dp0);
+    BOOST_TEST(found->input == 40U);
+    BOOST_TEST(found->vrf_table == 100U);
+}
+
 BOOST_AUTO_TEST_CASE(the_nic_is_told_only_what_is_news) {
     ingress.refresh();
     ingress.refresh();

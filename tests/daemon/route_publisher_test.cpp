@@ -1,129 +1,26 @@
 #include "daemon/route_publisher.hpp"
 
-#include <boost/test/unit_test.hpp>
-#include <linux/neighbour.h>
-#include <linux/rtnetlink.h>
+#include "tests/daemon/route_fixture.hpp"
 
 using namespace nlvs;
-using namespace nlvs::daemon;
-using forwarding::DestinationId;
-using forwarding::DestinationSlot;
-using forwarding::NextHop;
-using ipvs::ForwardingMethod;
-using net::operator""_ip;
-using Change = kni::Event::Change;
+using namespace nlvs::test;
 
-namespace {
-
-constexpr std::uint32_t dp0 = 5;
-constexpr std::uint32_t other = 9;
-
-struct Resolver final : kni::NeighbourResolver {
-    std::map<std::string, int> kept;
-    std::vector<std::string> probed;
-
-    void keep(const kni::NeighbourKey& key) override { ++kept[net::print(key.address)]; }
-
-    void release(const kni::NeighbourKey& key) override { kept.erase(net::print(key.address)); }
-
-    void probe(const kni::NeighbourKey& key) override { probed.push_back(net::print(key.address)); }
-};
-
-kni::Link link(std::uint32_t index, bool up, std::uint32_t mtu = 1500) {
-    kni::Link result;
-    result.index = index;
-    result.name = "dp" + std::to_string(index);
-    result.up = up;
-    result.mtu = mtu;
-    result.mac = *net::parse_mac_address("02:00:00:00:00:01");
-    return result;
-}
-
-kni::Route route(
-    const net::Prefix& prefix, const char* gateway = nullptr, std::uint32_t interface = dp0
-) {
-    kni::Route result;
-    result.prefix = prefix;
-    result.table = RT_TABLE_MAIN;
-    result.type = RTN_UNICAST;
-    kni::RouteHop hop;
-    hop.interface = interface;
-    if (gateway != nullptr) {
-        hop.has_gateway = true;
-        hop.gateway = *net::parse_ip_address(gateway);
-    }
-    result.hops = {hop};
-    return result;
-}
-
-kni::Route local(const net::IpAddress& address, std::uint8_t type = RTN_LOCAL) {
-    auto result = route({address, address.bits()});
-    result.table = RT_TABLE_LOCAL;
-    result.type = type;
-    return result;
-}
-
-kni::Neighbour neighbour(
-    const net::IpAddress& address, std::uint16_t state, std::uint8_t last = 9
-) {
-    kni::Neighbour result;
-    result.interface = dp0;
-    result.address = address;
-    result.state = state;
-    result.mac.bytes = {2, 0, 0, 0, 0, last};
-    return result;
-}
-
-struct Fixture {
-    forwarding::QuiescentState quiescence;
-    forwarding::Reclaimer reclaimer{quiescence};
-    std::unique_ptr<forwarding::Configuration> configuration =
-        std::make_unique<forwarding::Configuration>();
-    Resolver resolver;
-    kni::KernelMirror mirror;
-    RoutePublisher routes{*configuration, reclaimer, resolver, {dp0}, mirror.state()};
-    DestinationSlot slot;
-
-    Fixture() {
-        mirror.observe(routes);
-        apply(Change::added, link(dp0, true));
-        apply(Change::added, link(other, true));
-    }
-
-    void apply(Change change, kni::Object object) { mirror.apply({change, std::move(object)}); }
-
-    void track(
-        const net::IpAddress& address, ForwardingMethod method = ForwardingMethod::masquerade
-    ) {
-        routes.track(DestinationId{1}, slot, address, method, {});
-    }
-
-    const forwarding::Adjacency* adjacency() const {
-        const auto* found = slot.adjacency.load();
-        return found == nullptr ? nullptr : found->node.load();
-    }
-
-    std::uint32_t generation() const { return configuration->routing_generation.load(); }
-};
-
-}  // namespace
-
-BOOST_FIXTURE_TEST_SUITE(route_publisher_test, Fixture)
+BOOST_FIXTURE_TEST_SUITE(route_publisher_test, RouteFixture)
 
 BOOST_AUTO_TEST_CASE(a_route_is_visible_as_soon_as_it_is_announced_and_gone_likewise) {
     const auto before = generation();
     apply(Change::added, route({"10.0.0.0"_ip, 8}, "192.0.2.1"));
-    const auto* found = configuration->routes_v4.lookup("10.1.2.3"_ip.v4());
+    const auto* found = configuration->routes_v4.lookup("10.1.2.3"_ip);
     BOOST_TEST_REQUIRE(found != nullptr);
     BOOST_TEST((found->single.via == "192.0.2.1"_ip));
     BOOST_TEST(generation() > before);
     apply(Change::removed, route({"10.0.0.0"_ip, 8}, "192.0.2.1"));
-    BOOST_TEST(configuration->routes_v4.lookup("10.1.2.3"_ip.v4()) == nullptr);
+    BOOST_TEST(configuration->routes_v4.lookup("10.1.2.3"_ip) == nullptr);
 }
 
 BOOST_AUTO_TEST_CASE(an_ipv6_route_goes_to_its_own_table) {
     apply(Change::added, route({"fd00::"_ip, 16}, "fe80::1"));
-    BOOST_TEST(configuration->routes_v6.lookup("fd00::5"_ip.v6()) != nullptr);
+    BOOST_TEST(configuration->routes_v6.lookup("fd00::5"_ip) != nullptr);
     BOOST_TEST(configuration->routes_v4.size() == 0U);
 }
 
@@ -291,36 +188,10 @@ BOOST_AUTO_TEST_CASE(a_link_that_goes_down_takes_its_routes_and_brings_them_back
     track("10.0.0.7"_ip);
     apply(Change::added, neighbour("10.0.0.7"_ip, NUD_REACHABLE));
     apply(Change::present, link(dp0, false));
-    BOOST_TEST(configuration->routes_v4.lookup("10.0.0.7"_ip.v4()) == nullptr);
+    BOOST_TEST(configuration->routes_v4.lookup("10.0.0.7"_ip) == nullptr);
     BOOST_TEST(slot.adjacency.load() == nullptr);
     apply(Change::present, link(dp0, true));
     BOOST_TEST(adjacency() != nullptr);
-}
-
-BOOST_AUTO_TEST_CASE(what_stands_on_a_link_follows_it) {
-    auto vlan = link(30, true);
-    vlan.kind = "vlan";
-    vlan.lower = dp0;
-    vlan.vlan_protocol = 0x8100;
-    vlan.vlan_id = 7;
-    apply(Change::added, vlan);
-    apply(Change::added, route({"10.0.0.0"_ip, 24}, nullptr, 30));
-    track("10.0.0.7"_ip);
-    auto server = neighbour("10.0.0.7"_ip, NUD_REACHABLE);
-    server.interface = 30;
-    apply(Change::added, server);
-    BOOST_TEST_REQUIRE(adjacency() != nullptr);
-    BOOST_TEST(adjacency()->l2_length == 18);
-    apply(Change::present, link(dp0, false));
-    BOOST_TEST(adjacency() == nullptr);
-    apply(Change::present, link(dp0, true));
-    BOOST_TEST_REQUIRE(adjacency() != nullptr);
-    vlan.vlan_id = 8;
-    apply(Change::present, vlan);
-    BOOST_TEST(std::to_integer<int>(adjacency()->l2[15]) == 8);
-    apply(Change::removed, vlan);
-    BOOST_TEST(adjacency() == nullptr);
-    BOOST_TEST(configuration->ingress.size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(neighbours_elsewhere_and_multicast_ones_are_not_published) {
@@ -363,19 +234,6 @@ BOOST_AUTO_TEST_CASE(addresses_are_classified_as_the_kernel_does) {
             BOOST_TEST((routes.address_type(*net::parse_ip_address(row.address)) == row.expected));
         }
     }
-}
-
-BOOST_AUTO_TEST_CASE(only_the_default_rules_are_ours) {
-    kni::Rule rule;
-    rule.table = RT_TABLE_MAIN;
-    rule.action = 1;
-    rule.priority = 32766;
-    apply(Change::added, rule);
-    BOOST_TEST(!routes.has_foreign_rules());
-    rule.priority = 77;
-    rule.table = 100;
-    apply(Change::added, rule);
-    BOOST_TEST(routes.has_foreign_rules());
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_that_waits_for_a_neighbour_gets_it_probed) {

@@ -66,7 +66,7 @@ public:
     }
 
     void remove_local(const net::IpAddress& address) {
-        table(address).remove({address, address.bits()}, reclaimer_);
+        table(address).remove(local, {address, address.bits()}, reclaimer_);
     }
 
     /// A service under construction; publish() makes it visible.
@@ -181,7 +181,9 @@ private:
         forwarding::Pipeline pipeline;
     };
 
-    forwarding::RoutingTable& table(const net::IpAddress& address) {
+    static constexpr std::uint32_t local = forwarding::RoutingPolicy::local_table;
+
+    forwarding::RoutingPolicy& table(const net::IpAddress& address) {
         return address.is_v4() ? configuration_.routes_v4 : configuration_.routes_v6;
     }
 
@@ -190,7 +192,9 @@ private:
         route->single.type = type;
         route->single.interface = 1;
         route->single.via = gateway();
-        table(prefix.address()).insert(prefix, std::move(route), reclaimer_);
+        const bool is_local = type == forwarding::NextHop::Type::local;
+        const std::uint32_t number = is_local ? local : forwarding::RoutingPolicy::main_table;
+        table(prefix.address()).insert(number, prefix, std::move(route), reclaimer_);
     }
 
     static net::IpAddress gateway() { return net::Ipv4Address{std::uint32_t{0x0A0000FE}}; }

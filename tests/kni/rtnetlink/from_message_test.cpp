@@ -183,6 +183,41 @@ BOOST_AUTO_TEST_CASE(a_rule_with_a_source_is_selective) {
     BOOST_TEST(rule.priority == 77);
     BOOST_TEST(rule.table == 100);
     BOOST_TEST(rule.selective);
+    BOOST_TEST((rule.source == net::Prefix{"10.0.0.0"_ip, 8}));
+    BOOST_TEST(rule.suppress_length == -1);
+    BOOST_TEST(!rule.foreign);
+}
+
+BOOST_AUTO_TEST_CASE(a_rule_may_look_at_much) {
+    const auto rule = object<Rule>(
+        R"(74000000 2000 0000 7a9e036b ab5a0000
+           02 10 00 10 00 00 00 01 02000000        // to /16, tos 0x10, table by attribute, inverted
+           0800 0100 0a010000                      // FRA_DST
+           0800 0300 64703000                      // FRA_IIFNAME dp0
+           0800 0a00 34120000                      // FRA_FWMARK 0x1234
+           0800 1000 ff0f0000                      // FRA_FWMASK
+           0500 1600 06000000                      // FRA_IP_PROTO tcp
+           0800 1700 e803 d007                     // FRA_SPORT_RANGE 1000-2000
+           0800 1800 5000 5000                     // FRA_DPORT_RANGE 80
+           0800 0e00 00000000                      // FRA_SUPPRESS_PREFIXLEN 0
+           0800 0f00 e8030000                      // FRA_TABLE 1000
+           0800 0d00 ffffffff                      // FRA_SUPPRESS_IFGROUP none
+           0800 0600 4d000000)",
+        Event::Change::added
+    );
+    BOOST_TEST((rule.destination == net::Prefix{"10.1.0.0"_ip, 16}));
+    BOOST_TEST(rule.inverted);
+    BOOST_TEST(rule.type_of_service == 0x10);
+    BOOST_TEST(rule.input == "dp0");
+    BOOST_TEST(rule.mark == 0x1234U);
+    BOOST_TEST(rule.mark_mask == 0xFFFU);
+    BOOST_TEST(rule.protocol == 6);
+    BOOST_TEST(rule.source_ports.first == 1000);
+    BOOST_TEST(rule.source_ports.last == 2000);
+    BOOST_TEST(rule.destination_ports.first == 80);
+    BOOST_TEST(rule.suppress_length == 0);
+    BOOST_TEST(rule.table == 1000U);
+    BOOST_TEST(!rule.foreign);
 }
 
 BOOST_AUTO_TEST_CASE(next_hop_objects_are_single_or_groups) {

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include "forwarding/config/configuration.hpp"
+#include "forwarding/packet_context.hpp"
+
+namespace nlvs::forwarding {
+
+/// What rules may look at, besides the destination, of a packet that came in and is still as it
+/// came.
+template <class F>
+void describe_input(
+    const Configuration& configuration, const PacketContext& context, RouteQuery& query
+) noexcept;
+
+/// The same of a finished packet that the host sends; `l3_offset` is where its IP header is.
+void describe_output(const rte_mbuf& packet, std::uint16_t l3_offset, RouteQuery& query) noexcept;
+
+}  // namespace nlvs::forwarding
