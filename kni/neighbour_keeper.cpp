@@ -1,6 +1,6 @@
 #include "kni/neighbour_keeper.hpp"
 
-#include "compat/netlink/message.hpp"
+#include "kni/rtnetlink/from_message.hpp"
 
 #include <algorithm>
 #include <array>
@@ -89,7 +89,7 @@ NeighbourKeeper::~NeighbourKeeper() {
 
 void NeighbourKeeper::keep(const NeighbourKey& key) {
     kept_.insert(key);
-    send(key, managed_works_ ? Order::manage : Order::use);
+    send(key, managed_works_ ? Order::create_managed : Order::use);
 }
 
 void NeighbourKeeper::release(const NeighbourKey& key) {
@@ -119,12 +119,17 @@ void NeighbourKeeper::send(const NeighbourKey& key, Order order) {
     header.ndm_ifindex = static_cast<int>(key.interface);
     header.ndm_state = NUD_NONE;
     header.ndm_flags = order == Order::use ? NTF_USE : 0;
-    Request request{RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_CREATE, ++sequence_, header};
+    const bool look = order == Order::look;
+    std::uint16_t flags = NLM_F_REQUEST;
+    if (!look) flags |= NLM_F_CREATE;
+    if (order == Order::create_managed) flags |= NLM_F_EXCL;
+    Request request{
+        static_cast<std::uint16_t>(look ? RTM_GETNEIGH : RTM_NEWNEIGH), flags, ++sequence_, header};
     const auto address = std::as_bytes(std::span{key.address.bytes()});
     request.attribute(NDA_DST, address.first(key.address.bits() / 8));
-    if (order == Order::manage) {
-        const std::uint32_t flags = NTF_EXT_MANAGED;
-        request.attribute(NDA_FLAGS_EXT, net::as_bytes_of(flags));
+    if (order == Order::manage || order == Order::create_managed) {
+        const std::uint32_t extended = NTF_EXT_MANAGED;
+        request.attribute(NDA_FLAGS_EXT, net::as_bytes_of(extended));
     }
     const auto bytes = request.bytes();
     // A neighbour of a vanished interface is nobody's loss; its removal is announced.
@@ -149,9 +154,42 @@ void NeighbourKeeper::receive() {
     while ((size = recv(socket_.native_handle(), buffer.data(), buffer.size(), 0)) > 0) {
         netlink::Bytes rest{buffer.data(), static_cast<std::size_t>(size)};
         while (const auto message = netlink::take_message(rest)) {
-            if (message->type() == NLMSG_ERROR) ++refused_;
+            if (message->type() == NLMSG_ERROR) refused(*message);
+            if (message->type() == RTM_NEWNEIGH) found(*message);
         }
     }
+}
+
+namespace {
+
+std::optional<Neighbour> neighbour_in(const netlink::MessageView& message) {
+    const auto event = event_from_message(message);
+    const Neighbour* neighbour = event ? std::get_if<Neighbour>(&event->object) : nullptr;
+    return neighbour != nullptr ? std::optional{*neighbour} : std::nullopt;
+}
+
+}  // namespace
+
+/// The error carries the request. Linux: af_netlink.c netlink_ack.
+void NeighbourKeeper::refused(const netlink::MessageView& error) {
+    const auto code = net::extract<std::int32_t>(error.payload());
+    const auto request = error.payload().size() > sizeof(*code)
+                             ? netlink::MessageView::parse(error.payload().subspan(sizeof(*code)))
+                             : std::nullopt;
+    const auto neighbour = request ? neighbour_in(*request) : std::nullopt;
+    if (code != -EEXIST || !neighbour) {
+        ++refused_;
+        return;
+    }
+    const NeighbourKey key{neighbour->interface, neighbour->address};
+    if (kept_.contains(key)) send(key, Order::look);
+}
+
+void NeighbourKeeper::found(const netlink::MessageView& answer) {
+    const auto neighbour = neighbour_in(answer);
+    if (!neighbour || neighbour->managed || neighbour->permanent()) return;
+    const NeighbourKey key{neighbour->interface, neighbour->address};
+    if (kept_.contains(key)) send(key, Order::manage);
 }
 
 void NeighbourKeeper::schedule() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "compat/netlink/message.hpp"
 #include "kni/kernel_state.hpp"
 
 #include <chrono>
@@ -32,7 +33,9 @@ public:
 /// finds to the mirror.
 ///
 /// A kept neighbour is "managed": the kernel probes it for ever. Kernels before 5.16 do not know
-/// that and get a reminder every `refresh`. Permanent entries are left alone by the caller.
+/// that and get a reminder every `refresh`. An entry that the administrator made (permanent, noarp)
+/// is never taken over, although the mirror may not have heard of it yet: an order to manage only
+/// creates, and what exists already is looked at first.
 /// Linux: neighbour.c neigh_add, neigh_managed_work.
 /// Throws boost::system::system_error from construction only. Thread: control.
 class NeighbourKeeper final : public NeighbourResolver {
@@ -57,11 +60,13 @@ public:
     std::uint64_t refused() const noexcept { return refused_; }
 
 private:
-    enum class Order : std::uint8_t { manage, use };
+    enum class Order : std::uint8_t { create_managed, manage, use, look };
 
     void send(const NeighbourKey& key, Order order);
     void wait();
     void receive();
+    void refused(const netlink::MessageView& error);
+    void found(const netlink::MessageView& answer);
     void schedule();
 
     boost::asio::posix::stream_descriptor socket_;

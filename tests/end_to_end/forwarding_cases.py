@@ -1,6 +1,7 @@
 """Packets through a director: methods, protocols, families, sizes; and what is not a service."""
 
 import hashlib
+import time
 
 from harness import ONE_ARM, ONE_WORKER, TWO_WORKERS, case, expect, expect_equal, expect_shares
 from nlvslab.measure import PATIENCE, BackgroundTraffic, traffic, within
@@ -142,3 +143,25 @@ def a_lost_route_to_a_server_comes_back(bench, family):
         background = stream.stop()
     expect_equal(seen.failed, 0, seen.describe())
     expect_equal(background.failed, 0, background.describe())
+
+
+@case((ONE_WORKER,), FAMILIES)
+def a_permanent_neighbour_stays_so_behind_a_new_route(bench, family):
+    """The engine has the kernel keep gateways resolved, and must not take over an entry that the
+    administrator makes in the same moment."""
+    director = bench.director.namespace
+    device = bench.topology.back_shadow()
+    gateways = [bench.topology.back.address(200 + n, family) for n in range(20)]
+    nets = ("198.51.{}.0/24" if family == 4 else "2001:db8:ffff:{}::/64")
+    lines = []
+    for n, gateway in enumerate(gateways):
+        lines.append(f"route add {nets.format(n)} via {gateway} dev {device}")
+        lines.append(f"neigh replace {gateway} lladdr 02:00:00:00:99:{n:02x} dev {device} nud permanent")
+    try:
+        director.batch(lines, family)
+        time.sleep(1)
+        shown = director.ip("neigh", "show", "nud", "permanent", "dev", device).split()
+        expect_equal([g for g in gateways if g not in shown], [], "no longer permanent")
+    finally:
+        director.batch([f"route del {nets.format(n)}" for n in range(len(gateways))], family)
+        director.batch([f"neigh del {g} dev {device}" for g in gateways], family)
