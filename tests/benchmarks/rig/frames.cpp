@@ -9,6 +9,8 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
+#include "compat/net/bytes.hpp"
+
 namespace nlvs::rig {
 namespace {
 
@@ -42,28 +44,53 @@ std::uint16_t port_of(std::uint32_t flow) noexcept {
     return static_cast<std::uint16_t>(1024 + flow % flows_per_client);
 }
 
-/// RFC 1071: the sum over everything, the checksum included, is all ones.
-bool intact_transport(const rte_ipv4_hdr* ip) noexcept {
-    const std::size_t length = rte_be_to_cpu_16(ip->total_length) - sizeof(*ip);
-    std::uint32_t sum = rte_raw_cksum(ip + 1, length);
-    sum += rte_ipv4_phdr_cksum(ip, 0);
-    return static_cast<std::uint16_t>(sum + (sum >> 16)) == 0xFFFF;
+/// RFC 1071, by words as they lie in memory; not yet folded.
+std::uint64_t sum_of(const void* from, std::size_t length) noexcept {
+    const auto* bytes = static_cast<const std::byte*>(from);
+    std::uint64_t sum = 0;
+    std::size_t i = 0;
+    for (; i + 4 <= length; i += 4) sum += net::load<std::uint32_t>(bytes + i);
+    if ((length & 2) != 0) {
+        sum += net::load<std::uint16_t>(bytes + i);
+        i += 2;
+    }
+    if ((length & 1) != 0) sum += std::to_integer<std::uint64_t>(bytes[i]);
+    return sum;
 }
+
+std::uint16_t fold(std::uint64_t sum) noexcept {
+    sum = (sum & 0xFFFFFFFF) + (sum >> 32);
+    sum = (sum & 0xFFFF) + ((sum >> 16) & 0xFFFF) + (sum >> 32);
+    return static_cast<std::uint16_t>((sum & 0xFFFF) + (sum >> 16));
+}
+
+/// Of the transport header and payload with the pseudo header (RFC 768, RFC 9293).
+std::uint64_t transport_sum(const rte_ipv4_hdr* ip) noexcept {
+    const std::size_t length = rte_be_to_cpu_16(ip->total_length) - sizeof(*ip);
+    return sum_of(ip + 1, length) + sum_of(&ip->src_addr, 8) +
+           rte_cpu_to_be_16(static_cast<std::uint16_t>(length)) +
+           rte_cpu_to_be_16(ip->next_proto_id);
+}
+
+/// The sum over everything, the checksum included, is all ones.
+bool intact_header(const rte_ipv4_hdr* ip) noexcept { return fold(sum_of(ip, sizeof(*ip))) == 0xFFFF; }
+
+bool intact_transport(const rte_ipv4_hdr* ip) noexcept { return fold(transport_sum(ip)) == 0xFFFF; }
 
 void finish(rte_mbuf* packet, bool tcp) noexcept {
     auto* ip = at<rte_ipv4_hdr>(packet, ethernet);
     ip->hdr_checksum = 0;
-    ip->hdr_checksum = rte_ipv4_cksum(ip);
-    auto* l4 = at<std::byte>(packet, ethernet + sizeof(*ip));
+    ip->hdr_checksum = static_cast<std::uint16_t>(~fold(sum_of(ip, sizeof(*ip))));
     if (tcp) {
-        auto* header = reinterpret_cast<rte_tcp_hdr*>(l4);
+        auto* header = reinterpret_cast<rte_tcp_hdr*>(ip + 1);
         header->cksum = 0;
-        header->cksum = rte_ipv4_udptcp_cksum(ip, header);
-    } else {
-        auto* header = reinterpret_cast<rte_udp_hdr*>(l4);
-        header->dgram_cksum = 0;
-        header->dgram_cksum = rte_ipv4_udptcp_cksum(ip, header);
+        header->cksum = static_cast<std::uint16_t>(~fold(transport_sum(ip)));
+        return;
     }
+    auto* header = reinterpret_cast<rte_udp_hdr*>(ip + 1);
+    header->dgram_cksum = 0;
+    const auto checksum = static_cast<std::uint16_t>(~fold(transport_sum(ip)));
+    header->dgram_cksum = checksum == 0 ? std::uint16_t{0xFFFF} : checksum;
 }
 
 }  // namespace
@@ -128,7 +155,7 @@ std::optional<Arrival> Frames::verify(const rte_mbuf* packet) const noexcept {
     if (to_server) arrival.server = ether->dst_addr.addr_bytes[5];
     if (settings_.method == Method::tunnel && to_server) {
         const auto* outer = rte_pktmbuf_mtod_offset(packet, const rte_ipv4_hdr*, ethernet);
-        if (outer->next_proto_id != 4 || rte_ipv4_cksum(outer) != 0 ||
+        if (outer->next_proto_id != 4 || !intact_header(outer) ||
             outer->dst_addr != rte_cpu_to_be_32(first_server + arrival.server)) {
             return std::nullopt;
         }
@@ -155,7 +182,7 @@ std::optional<Arrival> Frames::verify(const rte_mbuf* packet) const noexcept {
         arrival.server = 1;
         return arrival;
     }
-    const bool right = rte_ipv4_cksum(ip) == 0 &&
+    const bool right = intact_header(ip) &&
                        addressed_rightly(reinterpret_cast<const std::byte*>(ip), arrival);
     return right ? std::optional{arrival} : std::nullopt;
 }
