@@ -24,6 +24,15 @@ std::string per_cpu_text(const ControlPlane& control) {
     return procfs::statistics_per_cpu_text(workers, control.totals());
 }
 
+/// Linux: ip_vs_lblc.c, ip_vs_lblcr.c — the files come with the modules, which the first service
+/// with the scheduler loads and which stay.
+std::function<bool()> exists_with_scheduler(const ControlPlane& control, std::string_view sysctl) {
+    constexpr std::string_view suffix = "_expiration";
+    if (!sysctl.ends_with(suffix)) return {};
+    const std::string_view scheduler = sysctl.substr(0, sysctl.size() - suffix.size());
+    return [&control, scheduler] { return control.registry().has_used_scheduler(scheduler); };
+}
+
 ProcfsFile sysctl_file(ControlPlane& control, const procfs::Sysctl& sysctl) {
     return {
         "/sys/net/ipv4/vs/" + std::string{sysctl.name},
@@ -34,7 +43,8 @@ ProcfsFile sysctl_file(ControlPlane& control, const procfs::Sysctl& sysctl) {
             if (!written) return ipvs::to_errno(written.error(), ipvs::Door::netlink);
             control.set_sysctls(values);
             return 0;
-        }
+        },
+        exists_with_scheduler(control, sysctl.name)
     };
 }
 
@@ -44,15 +54,15 @@ std::vector<ProcfsFile> procfs_files(
     ControlPlane& control, WorkerMail& mail, WorkerGroup* workers
 ) {
     std::vector<ProcfsFile> files{
-        {"/net/ip_vs", [&] { return std::make_unique<ServicesText>(control); }, {}},
-        {"/net/ip_vs_app", [] { return ready(std::string{procfs::applications_header}); }, {}},
+        {"/net/ip_vs", [&] { return std::make_unique<ServicesText>(control); }, {}, {}},
+        {"/net/ip_vs_app", [] { return ready(std::string{procfs::applications_header}); }, {}, {}},
         {"/net/ip_vs_conn",
          [&mail, workers] {
              return std::make_unique<ConnectionLister>(
                  mail, workers, procfs::connections_header, procfs::append_connection
              );
          },
-         {}},
+         {}, {}},
         {"/net/ip_vs_conn_sync",
          [&mail, workers] {
              return std::make_unique<ConnectionLister>(
@@ -60,9 +70,9 @@ std::vector<ProcfsFile> procfs_files(
                  procfs::append_synced_connection
              );
          },
-         {}},
-        {"/net/ip_vs_stats", [&] { return ready(procfs::statistics_text(control.totals())); }, {}},
-        {"/net/ip_vs_stats_percpu", [&] { return ready(per_cpu_text(control)); }, {}},
+         {}, {}},
+        {"/net/ip_vs_stats", [&] { return ready(procfs::statistics_text(control.totals())); }, {}, {}},
+        {"/net/ip_vs_stats_percpu", [&] { return ready(per_cpu_text(control)); }, {}, {}},
     };
     for (const procfs::Sysctl& sysctl : procfs::sysctls()) {
         files.push_back(sysctl_file(control, sysctl));

@@ -19,6 +19,8 @@ struct ProcfsFile {
     std::function<std::unique_ptr<TextSource>()> open;
     /// A positive errno or 0; null for files that cannot be written.
     std::function<int(std::string_view text)> write;
+    /// Whether the file is there now; null for always.
+    std::function<bool()> exists;
 };
 
 /// Everything the kernel's ip_vs shows below /proc. The arguments outlive the files; `workers` is

@@ -171,7 +171,7 @@ private:
 
     void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
         const ProcfsTree::Inode inode = tree_.find(parent, name);
-        if (inode == 0) {
+        if (inode == 0 || !tree_.find(inode)->exists()) {
             fuse_reply_err(request, ENOENT);
             return;
         }
@@ -201,7 +201,8 @@ private:
             {".", inode}, {"..", node->parent}
         };
         for (const ProcfsTree::Inode child : node->children) {
-            entries.emplace_back(tree_.find(child)->name, child);
+            const ProcfsTree::Node& file = *tree_.find(child);
+            if (file.exists()) entries.emplace_back(file.name, child);
         }
         std::vector<char> out(size);
         std::size_t used = 0;
@@ -222,6 +223,11 @@ private:
         const ProcfsTree::Node* node = tree_.find(inode);
         if (node == nullptr || node->file == nullptr) {
             fuse_reply_err(request, EISDIR);
+            return;
+        }
+        // Linux: fs/proc/inode.c — nobody, root included, writes what has no write operation.
+        if ((info.flags & O_ACCMODE) != O_RDONLY && !node->file->write) {
+            fuse_reply_err(request, EACCES);
             return;
         }
         info.fh = next_handle_++;

@@ -24,6 +24,8 @@ public:
         Inode parent = root;
         std::vector<Inode> children;         ///< of a directory
         const ProcfsFile* file = nullptr;    ///< null for a directory
+
+        bool exists() const { return file == nullptr || !file->exists || file->exists(); }
     };
 
     explicit ProcfsTree(std::vector<ProcfsFile> files);

@@ -73,6 +73,7 @@ Result<RegisteredService*> ServiceRegistry::add_service(
     service->key = key;
     service->spec = merge(spec, {});
     service->sequence = next_sequence_++;
+    note_scheduler(spec.scheduler);
     RegisteredService* result = service.get();
     by_sequence_.emplace(service->sequence, result);
     services_.emplace(key, std::move(service));
@@ -92,6 +93,7 @@ Result<RegisteredService*> ServiceRegistry::edit_service(
         return std::unexpected{Error::invalid_argument};
     }
     service->spec = merge(spec, service->spec.flags);
+    note_scheduler(spec.scheduler);
     return service;
 }
 
@@ -195,6 +197,16 @@ void ServiceRegistry::discard_destination(
     RegisteredService& service, RegisteredDestination& destination
 ) {
     unlink(service, destination);
+}
+
+void ServiceRegistry::note_scheduler(std::string_view name) noexcept {
+    const auto place = std::ranges::find(schedulers, name) - schedulers.begin();
+    used_schedulers_.set(static_cast<std::size_t>(place));
+}
+
+bool ServiceRegistry::has_used_scheduler(std::string_view name) const noexcept {
+    const auto place = std::ranges::find(schedulers, name) - schedulers.begin();
+    return used_schedulers_.test(static_cast<std::size_t>(place));
 }
 
 std::uint32_t ServiceRegistry::count(net::Family family) const noexcept {

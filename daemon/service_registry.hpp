@@ -1,9 +1,11 @@
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -82,9 +84,13 @@ public:
     /// While a sync daemon runs, no new destination may differ from its service's family.
     void set_mixed_families_allowed(bool allowed) noexcept { mixed_families_allowed_ = allowed; }
 
+    /// A service has had this scheduler; the kernel keeps its module loaded from then on.
+    bool has_used_scheduler(std::string_view name) const noexcept;
+
     DestinationTrash& trash() noexcept { return trash_; }
 
 private:
+    void note_scheduler(std::string_view name) noexcept;
     ipvs::Result<void> check_destination(
         const RegisteredService& service, const ipvs::DestinationSpec& spec
     ) const;
@@ -100,6 +106,7 @@ private:
     std::unordered_map<ipvs::ServiceKey, std::unique_ptr<RegisteredService>, KeyHash> services_;
     std::map<std::uint64_t, RegisteredService*> by_sequence_;
     DestinationTrash trash_;
+    std::bitset<32> used_schedulers_;  ///< by place in the list of names
     std::uint64_t next_sequence_ = 1;
     std::uint32_t services_v4_ = 0;
     std::uint32_t mixed_destinations_ = 0;

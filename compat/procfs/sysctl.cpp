@@ -22,10 +22,10 @@ using ipvs::Sysctls;
 constexpr std::array table{
     Sysctl{"amemthresh", &Sysctls::amemthresh},
     Sysctl{"am_droprate", &Sysctls::am_droprate},
-    Sysctl{"drop_entry", &Sysctls::drop_entry, Range::zero_to_three},
-    Sysctl{"drop_packet", &Sysctls::drop_packet, Range::zero_to_three},
+    Sysctl{"drop_entry", &Sysctls::drop_entry, Range::defense_mode},
+    Sysctl{"drop_packet", &Sysctls::drop_packet, Range::defense_mode},
     Sysctl{"conntrack", &Sysctls::conntrack},
-    Sysctl{"secure_tcp", &Sysctls::secure_tcp, Range::zero_to_three},
+    Sysctl{"secure_tcp", &Sysctls::secure_tcp, Range::defense_mode},
     Sysctl{"snat_reroute", &Sysctls::snat_reroute},
     Sysctl{"sync_version", &Sysctls::sync_version, Range::zero_to_one},
     Sysctl{"sync_ports", &Sysctls::sync_ports, Range::power_of_two},
@@ -121,6 +121,7 @@ bool accepts(Range range, std::int32_t value) {
         case Range::zero_to_one:
             return value == 0 || value == 1;
         case Range::zero_to_three:
+        case Range::defense_mode:
             return value >= 0 && value <= 3;
         case Range::power_of_two:
             return value > 0 && std::has_single_bit(static_cast<std::uint32_t>(value));
@@ -135,7 +136,7 @@ Result<void> write_integer(
     if (!number) return invalid();
     const auto value = to_integer(*number, range);
     if (!value || !accepts(range, *value)) return invalid();
-    values.*member = *value;
+    values.*member = range == Range::defense_mode && *value == 2 ? 1 : *value;
     return {};
 }
 

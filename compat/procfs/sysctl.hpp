@@ -15,7 +15,10 @@ namespace nlvs::procfs {
 enum class Range : std::uint8_t {
     any,            ///< proc_dointvec
     zero_to_one,    ///< proc_dointvec_minmax
-    zero_to_three,  ///< proc_do_defense_mode, and sync_retries
+    zero_to_three,  ///< proc_dointvec_minmax of sync_retries
+    /// proc_do_defense_mode: 0 to 3, and "automatic, active" (2) becomes "automatic" (1) at once,
+    /// as in a kernel that is not short of memory. Linux: ip_vs_ctl.c update_defense_level.
+    defense_mode,
     power_of_two,   ///< proc_do_sync_ports
     seconds,        ///< proc_dointvec_jiffies: must fit an int once multiplied by HZ
 };

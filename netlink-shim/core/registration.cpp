@@ -177,6 +177,14 @@ std::uint64_t current_network_namespace() noexcept {
     return syscall(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 ? status.st_ino : 0;
 }
 
+std::uint64_t network_namespace_of_process(std::uint32_t process) noexcept {
+    char path[48];
+    Text text(path, sizeof(path));
+    struct stat status;
+    text.add("/proc/").add(process).add("/ns/net");
+    return syscall(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 ? status.st_ino : 0;
+}
+
 std::uint64_t network_namespace_of(int socket) noexcept {
     const auto descriptor = static_cast<int>(syscall(SYS_ioctl, socket, SIOCGSKNS, 0));
     if (descriptor < 0) {

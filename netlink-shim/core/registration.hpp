@@ -54,6 +54,9 @@ Lookup find_daemon(std::uint64_t network_namespace, Registration& result) noexce
 /// Inode number of the calling thread's network namespace, 0 if /proc does not tell.
 std::uint64_t current_network_namespace() noexcept;
 
+/// Inode number of that process's network namespace, 0 where the caller may not know it.
+std::uint64_t network_namespace_of_process(std::uint32_t process) noexcept;
+
 /// Inode number of a socket's network namespace; the calling thread's where the kernel does not
 /// tell (no CAP_NET_ADMIN). 0 with errno on failure.
 std::uint64_t network_namespace_of(int socket) noexcept;

@@ -88,12 +88,19 @@ std::size_t normalize(const char* path, char* result, std::size_t capacity) noex
     return length;
 }
 
-/// The part of "/proc/net/...", "/proc/self/net/..." or "/proc/thread-self/net/..." from "/net".
-const char* after_process(const char* path) noexcept {
+/// The part of "/proc/net/...", "/proc/self/net/..." or "/proc/thread-self/net/..." from "/net";
+/// also of "/proc/PID/net/..." where `process` can be told.
+const char* after_process(const char* path, std::uint32_t* process) noexcept {
     path += strlen("/proc");
     if (has_prefix(path, "/self/net/")) return path + strlen("/self");
     if (has_prefix(path, "/thread-self/net/")) return path + strlen("/thread-self");
-    return path;
+    const std::size_t digits = strspn(path + 1, "0123456789");
+    if (process == nullptr || digits == 0 || digits > 9) return path;
+    if (!has_prefix(path + 1 + digits, "/net/")) return path;
+    for (std::size_t i = 1; i <= digits; ++i) {
+        *process = *process * 10 + static_cast<std::uint32_t>(path[i] - '0');
+    }
+    return path + 1 + digits;
 }
 
 bool is_ours(const char* remainder) noexcept {
@@ -188,11 +195,14 @@ bool reports_length(int option) noexcept {
     return option == get_version;
 }
 
-std::size_t daemon_path(const char* path, char* remainder, std::size_t capacity) noexcept {
+std::size_t daemon_path(
+    const char* path, char* remainder, std::size_t capacity, std::uint32_t* process
+) noexcept {
     char normal[192];
+    if (process != nullptr) *process = 0;
     if (normalize(path, normal, sizeof(normal)) == 0) return 0;
     if (!has_prefix(normal, "/proc/")) return 0;
-    const char* ours = after_process(normal);
+    const char* ours = after_process(normal, process);
     if (!is_ours(ours)) return 0;
     const std::size_t length = strlen(ours);
     if (length + 1 > capacity) return 0;

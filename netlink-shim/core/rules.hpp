@@ -70,6 +70,11 @@ bool reports_length(int option) noexcept;
 /// "/proc/self/net/ip_vs" is "/net/ip_vs". Ours: ip_vs* in net, and sys/net/ipv4/vs with all
 /// below it. Writes the NUL-terminated remainder; returns its length, 0 if the path is not ours
 /// or does not fit. A path with ".." is not ours.
-std::size_t daemon_path(const char* path, char* remainder, std::size_t capacity) noexcept;
+///
+/// "/proc/PID/net/ip_vs" shows the network namespace of that process. It is ours for a caller who
+/// wants to know the process: `process` is then its id, and 0 for every other path.
+std::size_t daemon_path(
+    const char* path, char* remainder, std::size_t capacity, std::uint32_t* process = nullptr
+) noexcept;
 
 }  // namespace nlvs::shim

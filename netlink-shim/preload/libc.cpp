@@ -4,7 +4,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 namespace nlvs::shim {
@@ -18,14 +17,17 @@ long missing_call() noexcept {
     return -1;
 }
 
-FILE* missing_stream() noexcept {
+void* missing_pointer() noexcept {
     errno = ENOSYS;
     return nullptr;
 }
 
 bool returns_pointer(std::size_t index) noexcept {
     return index == symbol_index<"fopen">() || index == symbol_index<"fopen64">() ||
-           index == symbol_index<"opendir">();
+           index == symbol_index<"opendir">() || index == symbol_index<"readdir">() ||
+           index == symbol_index<"readdir64">() || index == symbol_index<"realpath">() ||
+           index == symbol_index<"__realpath_chk">() ||
+           index == symbol_index<"canonicalize_file_name">();
 }
 
 // At load, because dlsym takes the loader's lock: not allowed in a signal handler, nor in the
@@ -42,7 +44,7 @@ __attribute__((constructor)) void load() noexcept {
 void* resolve(std::size_t index) noexcept {
     void* found = dlsym(RTLD_NEXT, symbols[index].name);
     if (found == nullptr) {
-        found = returns_pointer(index) ? reinterpret_cast<void*>(missing_stream)
+        found = returns_pointer(index) ? reinterpret_cast<void*>(missing_pointer)
                                        : reinterpret_cast<void*>(missing_call);
     }
     next_symbols[index].store(found, std::memory_order_relaxed);

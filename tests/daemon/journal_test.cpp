@@ -129,7 +129,7 @@ struct Fixture {
         BOOST_TEST(control.set_timeouts({100, 0, 50}).has_value());
         BOOST_TEST(control.start_daemon({1, "eth0", 3, 0, {}, 0, 0}).has_value());
         ipvs::Sysctls sysctls = control.sysctls();
-        sysctls.drop_entry = 2;
+        sysctls.drop_entry = 3;
         sysctls.sync_period = 70;
         control.set_sysctls(sysctls);
     }

@@ -159,6 +159,45 @@ class Preload(unittest.TestCase):
         self.assertEqual(self.run_program("ls", "/proc/sys/net/ipv4/vs").stdout, "conntrack\n")
         self.assertEqual(self.run_program("sh", "-c", "test -r /proc/net/ip_vs").returncode, 0)
 
+    def test_every_way_to_the_files(self):
+        for script, expected in (
+                ("cd /proc/net && cat ip_vs", "the daemon's\n"),
+                ("cd /proc && cat net/ip_vs ./self/net/ip_vs", "the daemon's\n" * 2),
+                ("cd /proc/sys/net && cat ipv4/vs/conntrack", "0\n"),
+                ("cd /proc/sys/net/ipv4/vs && cat conntrack; ls", "0\nconntrack\n"),
+                ("cat /proc/$$/net/ip_vs", "the daemon's\n"),
+                ("ls /proc/net | grep vs", "ip_vs\n"),
+                ("ls /proc/sys/net/ipv4 | grep -x vs", "vs\n"),
+                ("cd /proc/sys/net/ipv4; ls | grep -x vs; cd ..; ls | grep -c vs", "vs\n0\n"),
+                ("realpath /proc/sys/net/ipv4/vs/conntrack", "/proc/sys/net/ipv4/vs/conntrack\n"),
+                ("realpath -e /proc/sys/net/ipv4/vs/none", ""),
+                ("find /proc/sys/net/ipv4/vs", "/proc/sys/net/ipv4/vs\n/proc/sys/net/ipv4/vs/conntrack\n"),
+                ("find /proc/sys/net/ipv4 -name conntrack", "/proc/sys/net/ipv4/vs/conntrack\n"),
+                ("ls -l /proc/sys/net/ipv4/vs/conntrack | cut -c 1-3", "-rw\n"),
+                ("sysctl net.ipv4.vs.conntrack", "net.ipv4.vs.conntrack = 0\n"),
+                ("sysctl -w net.ipv4.vs.conntrack=1", "net.ipv4.vs.conntrack = 1\n"),
+                ("echo net.ipv4.vs.conntrack=0 | sysctl -p -", "net.ipv4.vs.conntrack = 0\n")):
+            with self.subTest(script):
+                self.assertEqual(self.run_program("sh", "-c", script).stdout, expected)
+        code = ("import os\nd = os.open('/proc/net', os.O_RDONLY)\n"
+                "print(os.read(os.open('ip_vs', os.O_RDONLY, dir_fd=d), 99).decode(), end='')\n"
+                "print(os.stat('ip_vs', dir_fd=d).st_size, os.access('ip_vs', 4, dir_fd=d))\n"
+                "print(os.path.realpath('/proc/self/net/ip_vs') == f'/proc/{os.getpid()}/net/ip_vs')\n"
+                "for _ in range(20): assert os.listdir('/proc/net').count('ip_vs') == 1\n")
+        result = self.run_program(sys.executable, "-c", code)
+        self.assertEqual((result.stdout, result.stderr), ("the daemon's\n13 True\nTrue\n", ""))
+
+    def test_names_like_ours_elsewhere_are_the_kernels(self):
+        root = pathlib.Path(self.directory.name)
+        for name in ("ip_vs", "vs", "net"):
+            (root / name).mkdir() if name == "net" else (root / name).write_text("mine\n")
+        (root / "net/ip_vs").write_text("mine\n")
+        result = self.run_program("cat", "ip_vs", "vs", "net/ip_vs", "./ip_vs", cwd=root)
+        self.assertEqual((result.stdout, result.stderr), ("mine\n" * 4, ""))
+        self.stop_daemon()
+        result = self.run_program("sh", "-c", "cd /proc/net && cat ip_vs")
+        self.assertNotIn("the daemon's", result.stdout)
+
     def test_a_stopped_reader_stalls_nobody(self):
         lines = "".join(f"-A -u 10.0.{n >> 8}.{n & 255}:53 -s rr\n" for n in range(1000))
         self.assertEqual(self.ipvsadm("-R", input=lines).returncode, 0)

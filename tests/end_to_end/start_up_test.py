@@ -354,6 +354,17 @@ class Life(unittest.TestCase):
         self.assertEqual(result.stderr, "")
         self.assertEqual(result.stdout.split(), ["1", "4", "60", "0", "0o100644", "0o100444", "0"])
 
+    def test_sysctl_lists_them_with_the_kernels(self):
+        name = self.namespace("a")
+        self.start(name)
+        result = self.inside(name, "sysctl", "-a")
+        listed = re.findall(r"^net\.ipv4\.vs\.(\w+) = ", result.stdout, re.M)
+        self.assertIn("net.ipv4.ip_forward = ", result.stdout)
+        self.assertEqual(len(listed), 27)
+        self.assertEqual(self.inside(name, "ipvsadm", "-A", "-t", "10.0.0.1:80", "-s", "lblcr").stderr, "")
+        self.assertEqual(self.inside(name, "sysctl", "-n", "net.ipv4.vs.lblcr_expiration").stdout, "86400\n")
+        self.assertNotEqual(self.inside(name, "sysctl", "-n", "net.ipv4.vs.lblc_expiration").returncode, 0)
+
     def test_a_long_listing_is_read_at_any_offset(self):
         name = self.namespace("a")
         self.start(name)

@@ -272,6 +272,20 @@ BOOST_AUTO_TEST_CASE(paths_of_ipvs_and_no_others) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(paths_of_other_processes_are_for_callers_who_can_tell_them) {
+    char remainder[64];
+    std::uint32_t process = 0;
+    BOOST_TEST(daemon_path("/proc/4711/net/ip_vs", remainder, sizeof(remainder), &process) == 10U);
+    BOOST_TEST(process == 4711U);
+    BOOST_TEST(std::string(remainder) == "/net/ip_vs");
+    BOOST_TEST(daemon_path("/proc/4711/net/ip_vs", remainder, sizeof(remainder)) == 0U);
+    BOOST_TEST(daemon_path("/proc/self/net/ip_vs", remainder, sizeof(remainder), &process) == 10U);
+    BOOST_TEST(process == 0U);
+    for (const char* path : {"/proc/4711/ip_vs", "/proc/47x/net/ip_vs", "/proc//4/x/net/ip_vs"}) {
+        BOOST_TEST(daemon_path(path, remainder, sizeof(remainder), &process) == 0U);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_path_that_does_not_fit_is_not_ours) {
     char remainder[11];
     BOOST_TEST(daemon_path("/proc/net/ip_vs", remainder, 11) == 10U);
