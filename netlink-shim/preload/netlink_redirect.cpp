@@ -2,6 +2,7 @@
 
 #include "netlink-shim/core/registration.hpp"
 #include "netlink-shim/core/rules.hpp"
+#include "netlink-shim/preload/answer_wait.hpp"
 #include "netlink-shim/preload/libc.hpp"
 
 #include <atomic>
@@ -104,8 +105,10 @@ ssize_t send_to_daemon(
         redirected.msg_name = &name;
         redirected.msg_namelen = sizeof(name);
         last_daemon_port.store(daemon.port, std::memory_order_relaxed);
+        note_request(socket, daemon.port);
         const ssize_t sent = send_on(socket, redirected, flags);
         if (sent >= 0) return sent;
+        note_request(socket, 0);
         if (errno == EPERM && recipient == Recipient::daemon_preferred)
             return send_on(socket, message, flags);
         if (errno != ECONNREFUSED) return -1;

@@ -1,5 +1,6 @@
 // The interposed socket calls. No decision lives here: rules in core/, actions in *_redirect.
 
+#include "netlink-shim/preload/answer_wait.hpp"
 #include "netlink-shim/preload/libc.hpp"
 #include "netlink-shim/preload/netlink_redirect.hpp"
 #include "netlink-shim/preload/sockopt_redirect.hpp"
@@ -13,9 +14,10 @@ using namespace nlvs::shim;
 namespace {
 
 template <class Call>
-auto receive(int fd, Call call) {
+auto receive(int fd, int flags, Call call) {
     if (!may_hold_generic_netlink()) [[likely]]
         return call();
+    if ((flags & MSG_DONTWAIT) == 0 && !await_answer(fd)) return decltype(call()){-1};
     const auto result = call();
     if (result < 0 && has_more_after_failure(fd)) return call();
     return result;
@@ -88,7 +90,7 @@ ssize_t writev(int fd, const iovec* parts, int count) {
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
     const size_t capacity = name_capacity(message);
     const auto call = next<"recvmsg", ssize_t(int, msghdr*, int)>();
-    const ssize_t result = receive(fd, [=] { return call(fd, message, flags); });
+    const ssize_t result = receive(fd, flags, [=] { return call(fd, message, flags); });
     if (result >= 0) received(fd, *message, capacity);
     return result;
 }
@@ -96,7 +98,7 @@ ssize_t recvmsg(int fd, msghdr* message, int flags) {
 ssize_t recvfrom(int fd, void* bytes, size_t size, int flags, sockaddr* name, socklen_t* length) {
     const size_t capacity = name_capacity(name, length);
     const auto call = next<"recvfrom", ssize_t(int, void*, size_t, int, sockaddr*, socklen_t*)>();
-    const auto result = receive(fd, [=] { return call(fd, bytes, size, flags, name, length); });
+    const auto result = receive(fd, flags, [=] { return call(fd, bytes, size, flags, name, length); });
     if (result >= 0 && capacity > 0) restore_sender(fd, name, capacity);
     return result;
 }
@@ -111,7 +113,7 @@ ssize_t __recvfrom_chk(
 
 int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
     const auto call = next<"recvmmsg", int(int, mmsghdr*, unsigned, int, timespec*)>();
-    const int result = receive(fd, [=] { return call(fd, messages, count, flags, timeout); });
+    const int result = receive(fd, flags, [=] { return call(fd, messages, count, flags, timeout); });
     for (int i = 0; i < result; ++i)
         received(fd, messages[i].msg_hdr, messages[i].msg_hdr.msg_namelen);
     return result;
@@ -119,27 +121,27 @@ int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* tim
 
 ssize_t recv(int fd, void* bytes, size_t size, int flags) {
     const auto call = next<"recv", ssize_t(int, void*, size_t, int)>();
-    return receive(fd, [=] { return call(fd, bytes, size, flags); });
+    return receive(fd, flags, [=] { return call(fd, bytes, size, flags); });
 }
 
 ssize_t __recv_chk(int fd, void* bytes, size_t size, size_t room, int flags) {
     const auto call = next<"__recv_chk", ssize_t(int, void*, size_t, size_t, int)>();
-    return receive(fd, [=] { return call(fd, bytes, size, room, flags); });
+    return receive(fd, flags, [=] { return call(fd, bytes, size, room, flags); });
 }
 
 ssize_t read(int fd, void* bytes, size_t size) {
     const auto call = next<"read", ssize_t(int, void*, size_t)>();
-    return receive(fd, [=] { return call(fd, bytes, size); });
+    return receive(fd, 0, [=] { return call(fd, bytes, size); });
 }
 
 ssize_t __read_chk(int fd, void* bytes, size_t size, size_t room) {
     const auto call = next<"__read_chk", ssize_t(int, void*, size_t, size_t)>();
-    return receive(fd, [=] { return call(fd, bytes, size, room); });
+    return receive(fd, 0, [=] { return call(fd, bytes, size, room); });
 }
 
 ssize_t readv(int fd, const iovec* parts, int count) {
     const auto call = next<"readv", ssize_t(int, const iovec*, int)>();
-    return receive(fd, [=] { return call(fd, parts, count); });
+    return receive(fd, 0, [=] { return call(fd, parts, count); });
 }
 
 int getsockopt(int fd, int level, int option, void* value, socklen_t* length) noexcept {

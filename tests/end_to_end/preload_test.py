@@ -4,12 +4,14 @@
 usage: preload_test.py LIBRARY TEST_DAEMON [TEST...]      exit status 77: no namespace possible
 """
 
+import fcntl
 import os
 import pathlib
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -233,6 +235,70 @@ class Preload(unittest.TestCase):
                          (without.returncode, without.stdout, without.stderr))
         self.start_daemon()
         self.assertEqual(self.ipvsadm("-Sn").returncode, 0)
+
+    def test_no_client_waits_for_a_dead_daemon(self):
+        """Before its answer, and in the middle of a dump."""
+        code = ("import sys; sys.path.insert(0, sys.argv[1]); import preload_client as c\n"
+                "s = c.generic_socket(); s.settimeout(None); s.sendto(c.get_family('IPVS'), (0, 0))\n"
+                "print('asked', flush=True); s.recv(100)\n")
+        self.daemon.send_signal(signal.SIGSTOP)
+        waiting = subprocess.Popen([sys.executable, "-c", code, str(HERE)], env=self.environment(),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with waiting:
+            self.assertEqual(waiting.stdout.readline(), "asked\n")
+            self.stop_daemon(signal.SIGKILL)
+            _, errors = waiting.communicate(timeout=20)
+        self.assertIn("ConnectionResetError", errors)
+        self.start_daemon()
+        lines = "".join(f"-A -u 10.0.{n >> 8}.{n & 255}:53 -s rr\n" for n in range(3000))
+        self.assertEqual(self.ipvsadm("-R", input=lines).returncode, 0)
+        code = ("import sys; sys.path.insert(0, sys.argv[1]); import preload_client as c\n"
+                "make = c.generic_socket\n"
+                "def waiting():\n"
+                "    opened = make(); opened.settimeout(None); return opened\n"
+                "c.generic_socket = waiting; c.case_slow_reader()\n")
+        slow = subprocess.Popen(
+            [sys.executable, "-c", code, str(HERE)], text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
+        with slow:
+            self.assertEqual(slow.stdout.readline(), "stopped\n")
+            self.stop_daemon(signal.SIGKILL)
+            self.start_daemon()
+            out, errors = slow.communicate("go\n", timeout=20)
+        self.assertEqual(out, "")
+        self.assertIn("ConnectionResetError", errors)
+        self.assertEqual(self.ipvsadm("-Sn").returncode, 0)
+
+    @unittest.skipUnless(os.geteuid() == 0 and os.environ.get("NLVS_TEST_NAMESPACE"), "needs root")
+    def test_nobody_without_rights_plays_the_daemon(self):
+        """Not to root's clients: neither by a registration, nor by messages to their sockets."""
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+        registration = self.registration()
+        for path in (registration, registration.parent / "x", self.run_directory / "x"):
+            result = self.run_program(*nobody, "sh", "-c", f"echo nlvs 1 > {path}")
+            self.assertIn("Permission denied", result.stderr)
+        self.stop_daemon(signal.SIGKILL)
+        code = ("import fcntl, os, struct, sys, time\n"
+                "f = os.open(sys.argv[1], os.O_RDONLY)\n"
+                "try: fcntl.fcntl(f, 37, struct.pack('hhqqi4x', 1, 0, 0, 0, 0))\n"  # F_OFD_SETLK
+                "except OSError: print('no lock')\n")
+        result = self.run_program(*nobody, sys.executable, "-c", code, str(registration))
+        self.assertEqual(result.stdout, "no lock\n")
+        # A registration of somebody else's making, even one whose lock is held, is not believed.
+        text = registration.read_text()
+        os.chown(registration, 65534, 65534)
+        with open(registration, "r+") as file:
+            fcntl.fcntl(file, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            without = subprocess.run(["ipvsadm", "-Sn"], capture_output=True, text=True, check=False)
+            result = self.ipvsadm("-Sn")
+            self.assertEqual((result.returncode, result.stderr), (without.returncode, without.stderr), text)
+        victim = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+        victim.bind((0, 0))
+        code = ("import socket, sys\ns = socket.socket(16, socket.SOCK_RAW, 16)\n"
+                "s.sendto(bytes(20), (int(sys.argv[1]), 0))\n")
+        result = self.run_program(*nobody, sys.executable, "-c", code, str(victim.getsockname()[0]))
+        victim.close()
+        self.assertIn("PermissionError", result.stderr)
 
     def test_a_stopped_daemon_leaves_no_registration(self):
         self.assertEqual(self.stop_daemon(), 0)

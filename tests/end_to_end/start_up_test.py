@@ -118,7 +118,7 @@ class Life(unittest.TestCase):
     def tearDown(self):
         for daemon in self.daemons:
             if daemon.poll() is None:
-                daemon.kill()
+                daemon.terminate()  # it may have mounted its files for everybody
             daemon.communicate()
         for name in self.namespaces:
             subprocess.run(["ip", "netns", "del", name], check=True)
@@ -130,14 +130,14 @@ class Life(unittest.TestCase):
         self.namespaces.append(name)
         return name
 
-    def start(self, namespace, *arguments, **options):
+    def start(self, namespace, *arguments, enter=("ip", "netns", "exec"), **options):
         """Returns when the daemon has told its service manager that it is ready."""
         path = os.path.join(self.run_directory, "notify%d" % len(self.daemons))
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(path)
             manager.settimeout(10)
             daemon = subprocess.Popen(
-                ["ip", "netns", "exec", namespace, NLVSD, "-c", "/dev/null", *arguments],
+                [*enter, *([namespace] if enter[0] == "ip" else []), NLVSD, "-c", "/dev/null", *arguments],
                 env=dict(self.environment, NOTIFY_SOCKET=path),
                 stderr=subprocess.PIPE,
                 text=True,
@@ -353,6 +353,27 @@ class Life(unittest.TestCase):
         result = self.inside(name, sys.executable, "-c", script)
         self.assertEqual(result.stderr, "")
         self.assertEqual(result.stdout.split(), ["1", "4", "60", "0", "0o100644", "0o100444", "0"])
+
+    def test_what_nobody_may_do(self):
+        name = self.namespace("a")
+        os.chmod(self.run_directory, 0o755)
+        # Without a mount namespace of its own, as a service manager starts it.
+        daemon = self.start(name, enter=("nsenter", "--net=/run/netns/" + name))
+        self.configure(name)
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+        for command, status, said in (
+                (["cat", "/proc/net/ip_vs"], 0, ""),
+                (["cat", "/proc/sys/net/ipv4/vs/drop_entry"], 0, ""),
+                (["sh", "-c", "echo 1 > /proc/sys/net/ipv4/vs/drop_entry"], 2, "Permission denied"),
+                (["ipvsadm", "-A", "-t", "10.0.0.9:80"], 2, "Permission denied"),
+                (["cat", self.journal()], 1, "Permission denied"),
+                ([NLVSCTL, "status"], 1, "only root may ask nlvsd")):
+            with self.subTest(command):
+                result = self.inside(name, *nobody, *command)
+                self.assertEqual(result.returncode, status, result.stderr)
+                self.assertIn(said, result.stderr)
+        self.assertNotIn("10.0.0.9", self.services(name))
+        self.end(daemon)
 
     def test_sysctl_lists_them_with_the_kernels(self):
         name = self.namespace("a")
