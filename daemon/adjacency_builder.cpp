@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
 namespace nlvs::daemon {
@@ -118,18 +119,19 @@ unsigned common_bits(const net::IpAddress& a, const net::IpAddress& b) {
 }  // namespace
 
 std::unique_ptr<const forwarding::Adjacency> build_adjacency(
-    const Way& way, const net::MacAddress& neighbour
+    const Way& way, const kni::Neighbour& neighbour
 ) {
     auto result = std::make_unique<forwarding::Adjacency>();
     result->port = way.port;
     result->mtu = static_cast<std::uint16_t>(std::min(way.mtu, 0xFFFFU));
     result->interface = way.interface;
+    result->stale = (neighbour.state & NUD_STALE) != 0;
     std::byte* end = result->l2.data();
     const auto append = [&end](const auto& value) {
         std::memcpy(end, &value, sizeof(value));
         end += sizeof(value);
     };
-    append(neighbour.bytes);
+    append(neighbour.mac.bytes);
     append(way.mac.bytes);
     for (std::size_t i = 0; i < way.tag_count; ++i) {
         append(net::Be16{way.tags[i].ether_type});

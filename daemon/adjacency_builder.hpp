@@ -18,7 +18,7 @@ namespace nlvs::daemon {
 /// The Ethernet header towards a neighbour, tags included. The transmitter writes the EtherType of
 /// the packet's family into its last two bytes.
 std::unique_ptr<const forwarding::Adjacency> build_adjacency(
-    const Way& way, const net::MacAddress& neighbour
+    const Way& way, const kni::Neighbour& neighbour
 );
 
 /// What the kernel's routes to one prefix, in the mirror's order, mean to a worker as far as they

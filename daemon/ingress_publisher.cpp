@@ -2,6 +2,7 @@
 
 #include "forwarding/packet/parsed.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -40,9 +41,39 @@ void IngressPublisher::refresh() {
 
 /// Linux: drivers/net/vrf.c vrf_ip_rcv — to the stack a packet comes in by the VRF device.
 IngressPublisher::Receiver IngressPublisher::receiver(const kni::Link& link) const {
+    Receiver result;
+    result.interface = result.input = link.index;
     const kni::Link* master = link.master == 0 ? nullptr : state_.link(link.master);
-    if (master == nullptr || master->kind != "vrf") return {link.index, link.index, 0};
-    return {link.index, master->index, master->table};
+    if (master != nullptr && master->kind == "vrf") {
+        result.input = master->index;
+        result.vrf_table = master->table;
+    }
+    result.forwards_v4 = router_.forwards(net::Family::inet, result.input);
+    result.forwards_v6 = router_.forwards(net::Family::inet6, result.input);
+    using Check = kni::RouterState::SourceCheck;
+    switch (router_.source_check(result.input)) {
+        case Check::none: result.source_check = forwarding::SourceCheck::none; break;
+        case Check::strict: result.source_check = forwarding::SourceCheck::strict; break;
+        case Check::loose: result.source_check = forwarding::SourceCheck::loose; break;
+    }
+    return result;
+}
+
+/// What is no longer routed stops before anything else is published.
+void IngressPublisher::route_by(const kni::RouterState& router) {
+    router_ = router;
+    const auto any = [this](net::Family family) {
+        return std::ranges::any_of(router_.interfaces, [&](const auto& entry) {
+            return router_.forwards(family, entry.first);
+        });
+    };
+    const bool v4 = any(net::Family::inet);
+    const bool v6 = any(net::Family::inet6);
+    if (!v4) configuration_.forwards_v4.store(false, std::memory_order_relaxed);
+    if (!v6) configuration_.forwards_v6.store(false, std::memory_order_relaxed);
+    refresh();
+    if (v4) configuration_.forwards_v4.store(true, std::memory_order_relaxed);
+    if (v6) configuration_.forwards_v6.store(true, std::memory_order_relaxed);
 }
 
 void IngressPublisher::publish(const Entries& next) {
@@ -54,6 +85,9 @@ void IngressPublisher::publish(const Entries& next) {
         node->interface = receiver.interface;
         node->input = receiver.input;
         node->vrf_table = receiver.vrf_table;
+        node->forwards_v4 = receiver.forwards_v4;
+        node->forwards_v6 = receiver.forwards_v6;
+        node->source_check = receiver.source_check;
         configuration_.ingress.insert(std::move(node), reclaimer_);
     }
     for (const auto& [key, receiver] : entries_) {

@@ -4,6 +4,7 @@
 #include "daemon/shadow_ports.hpp"
 #include "forwarding/config/configuration.hpp"
 #include "kni/kernel_state.hpp"
+#include "kni/router_state.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -13,10 +14,10 @@
 
 namespace nlvs::daemon {
 
-/// Tells workers which frames the host receives (forwarding::IngressTable), and NICs which
-/// unicast addresses they must let through.
+/// Tells workers which frames the host receives (forwarding::IngressTable) and whether they may be
+/// routed further, and NICs which unicast addresses they must let through.
 ///
-/// Both follow from the links: a frame is received if an interface that is up has its destination
+/// The frames and addresses follow from the links: a frame is received if an interface that is up has its destination
 /// address and its tags. Linux: macvlan_open and vlan_dev_open add the same addresses to the
 /// device below.
 /// Thread: control.
@@ -39,6 +40,9 @@ public:
     /// After any change of links: publishes what is different now.
     void refresh();
 
+    /// From now on packets of no service are routed as far as `router` says.
+    void route_by(const kni::RouterState& router);
+
 private:
     struct KeyOrder {
         bool operator()(
@@ -52,6 +56,9 @@ private:
         std::uint32_t interface = 0;
         std::uint32_t input = 0;
         std::uint32_t vrf_table = 0;
+        bool forwards_v4 = false;
+        bool forwards_v6 = false;
+        forwarding::SourceCheck source_check = forwarding::SourceCheck::none;
 
         friend bool operator==(const Receiver&, const Receiver&) = default;
     };
@@ -67,6 +74,7 @@ private:
     const ShadowPorts& ports_;
     const kni::KernelState& state_;
     Changed changed_;
+    kni::RouterState router_;
     Entries entries_;
     std::map<forwarding::PortIndex, Addresses> addresses_;
 };

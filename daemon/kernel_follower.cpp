@@ -38,7 +38,7 @@ struct KernelFollower::Nic {
 
 KernelFollower::KernelFollower(
     boost::asio::io_context& context, forwarding::Configuration& configuration,
-    forwarding::Reclaimer& reclaimer, DataPlane& data_plane, const Log& log
+    forwarding::Reclaimer& reclaimer, DataPlane& data_plane, bool routes_packets, const Log& log
 )
     : data_plane_{data_plane},
       log_{log},
@@ -59,6 +59,9 @@ KernelFollower::KernelFollower(
         follow_link(port, link);
     });
     mirror_.observe(routes_);
+    if (routes_packets) {
+        router_.emplace(context, [this](const kni::RouterState& state) { routes_.route_by(state); });
+    }
     watch_carriers();
 }
 
@@ -70,6 +73,7 @@ void KernelFollower::start() {
     if (!monitor_.synchronised()) {
         log_.warning("the kernel's routes take long to read; forwarding starts with what is there");
     }
+    if (router_) router_->start();
 }
 
 void KernelFollower::follow_link(forwarding::PortIndex port, const kni::Link& link) {

@@ -11,9 +11,11 @@
 #include "forwarding/config/configuration.hpp"
 #include "kni/kernel_mirror.hpp"
 #include "kni/neighbour_keeper.hpp"
+#include "kni/router_watch.hpp"
 #include "kni/rtnetlink/monitor.hpp"
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace nlvs::daemon {
@@ -25,10 +27,11 @@ namespace nlvs::daemon {
 /// Thread: control.
 class KernelFollower {
 public:
+    /// `routes_packets`: packets of no service may be routed where the kernel would.
     /// Throws std::runtime_error.
     KernelFollower(
         boost::asio::io_context& context, forwarding::Configuration& configuration,
-        forwarding::Reclaimer& reclaimer, DataPlane& data_plane, const Log& log
+        forwarding::Reclaimer& reclaimer, DataPlane& data_plane, bool routes_packets, const Log& log
     );
     KernelFollower(const KernelFollower&) = delete;
     KernelFollower& operator=(const KernelFollower&) = delete;
@@ -46,6 +49,9 @@ public:
 
     const RoutePublisher& routes() const noexcept { return routes_; }
 
+    /// Empty when packets of no service are always the kernel's.
+    const std::optional<kni::RouterWatch>& router() const noexcept { return router_; }
+
 private:
     struct Nic;
 
@@ -60,6 +66,7 @@ private:
     kni::NeighbourKeeper keeper_;
     RoutePublisher routes_;
     kni::Monitor monitor_;
+    std::optional<kni::RouterWatch> router_;
     WorkerCare care_;
     boost::asio::steady_timer carriers_;
 };

@@ -65,7 +65,9 @@ void serve(const Options& options, bool fresh, const Log& log) {
     UntrackedDestinations untracked;
     std::optional<KernelFollower> kernel;
     if (data_plane) {
-        kernel.emplace(context, *configuration, reclaimer, *data_plane, log);
+        kernel.emplace(
+            context, *configuration, reclaimer, *data_plane, options.routes_packets, log
+        );
         kernel->start();
     }
     DestinationTracker& destinations = kernel ? kernel->destinations() : untracked;

@@ -116,7 +116,7 @@ void NeighbourPublisher::refresh(const kni::NeighbourKey& key, Entry& entry) {
     const kni::Neighbour* neighbour = state_.neighbour(key);
     const auto way = ports_.way(key.interface);
     const bool usable = neighbour != nullptr && neighbour->usable() && way && way->up;
-    publish(entry, usable ? build_adjacency(*way, neighbour->mac) : nullptr);
+    publish(entry, usable ? build_adjacency(*way, *neighbour) : nullptr);
 }
 
 }  // namespace nlvs::daemon

@@ -246,6 +246,9 @@ Options read_root(const toml::table& table, const std::string& file) {
     section(root, "connections", [&](TableReader& reader) {
         reader.read("maximum", options.maximum_connections, 1024, maximum_entries);
     });
+    section(root, "routing", [&](TableReader& reader) {
+        reader.read("in_engine", options.routes_packets);
+    });
     section(root, "punt", [&](TableReader& reader) { read_punt(reader, options); });
     section(root, "journal", [&](TableReader& reader) { read_journal(reader, options); });
     section(root, "log", [&](TableReader& reader) {

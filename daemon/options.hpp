@@ -35,6 +35,7 @@ struct Options {
     unsigned memory_megabytes = 128;
     std::uint32_t maximum_connections = 4'000'000;  ///< of each family, all workers together
     forwarding::PuntRates punt_rates;
+    bool routes_packets = true;  ///< of no service, where the kernel would
     LogLevel log_level = LogLevel::notice;
     LogTarget log_target = LogTarget::automatic;
     std::optional<std::filesystem::path> run_directory;  ///< empty: as the front ends look for it

@@ -53,6 +53,9 @@ public:
         ingress_.on_change(std::move(changed));
     }
 
+    /// How far packets of no service are routed.
+    void route_by(const kni::RouterState& router) { ingress_.route_by(router); }
+
     /// A worker has packets for a neighbour that is not resolved.
     void want(const forwarding::NeighbourWanted& wanted);
 
@@ -79,6 +82,11 @@ public:
     std::size_t foreign_rules() const noexcept;
 
     std::size_t tracked() const noexcept { return tracked_.size(); }
+
+    /// Bytes of the tables that workers read.
+    std::size_t memory() const noexcept {
+        return configuration_.routes_v4.memory() + configuration_.routes_v6.memory();
+    }
 
 private:
     struct Tracked {

@@ -86,7 +86,7 @@ Report status(const StatusSources& sources, const CountedConnections& counted) {
 Report workers(const StatusSources& sources, const CountedConnections& counted) {
     Report::Table table{
         "workers",
-        {"worker", "connections", "memory_mb", "opened", "expired", "balanced", "handed_over",
+        {"worker", "connections", "memory_mb", "opened", "expired", "balanced", "routed", "handed_over",
          "taken_over", "busy_percent", "sleeps"},
         {},
         false
@@ -98,7 +98,7 @@ Report workers(const StatusSources& sources, const CountedConnections& counted) 
         const auto idle = static_cast<double>(counters.idle_cycles.read());
         table.rows.push_back(
             {std::uint64_t{i}, counted[i].count, megabytes(counted[i].memory),
-             counters.opened.read(), counters.expired.read(), counters.balanced.read(),
+             counters.opened.read(), counters.expired.read(), counters.balanced.read(), counters.routed.read(),
              counters.handed_over.read(), counters.taken_over.read(),
              busy + idle > 0 ? 100 * busy / (busy + idle) : 0.0, counters.sleeps.read()}
         );
@@ -158,11 +158,31 @@ Report drops(DataPlane* data_plane) {
     return {{std::move(dropped), std::move(policed)}};
 }
 
+/// Who routes what belongs to no service, and why.
+Report::Table plain_routing(const KernelFollower& kernel) {
+    Report::Table table{"routing", {"family", "by_engine", "reason"}, {}, false};
+    for (const auto family : {net::Family::inet, net::Family::inet6}) {
+        bool forwards = false;
+        std::string reason = "routing.in_engine is false";
+        if (kernel.router()) {
+            const kni::RouterState& state = kernel.router()->state();
+            for (const auto& [index, interface] : state.interfaces) {
+                forwards = forwards || state.forwards(family, index);
+            }
+            reason = state.obstacle(family);
+            if (!forwards && reason.empty()) reason = "forwarding is off";
+        }
+        table.rows.push_back({std::string{family == net::Family::inet ? "ipv4" : "ipv6"}, forwards, reason});
+    }
+    return table;
+}
+
 Report mirror(const KernelFollower* kernel) {
     Report::Table table{
         "mirror",
         {"synchronised", "links", "addresses", "routes_v4", "routes_v6", "neighbours",
-         "tracked_destinations", "unsupported_rules", "messages", "overflows", "resyncs"},
+         "next_hops", "rules", "unsupported_rules", "tracked_destinations", "memory_mb", "messages",
+         "behind_bytes", "overflows", "resyncs", "redumps"},
         {},
         true
     };
@@ -173,10 +193,18 @@ Report mirror(const KernelFollower* kernel) {
         {kernel->monitor().synchronised(), std::uint64_t{state.links.size()},
          std::uint64_t{state.addresses.size()}, kernel->mirror().routes(net::Family::inet),
          kernel->mirror().routes(net::Family::inet6), std::uint64_t{state.neighbours.size()},
-         std::uint64_t{kernel->routes().tracked()}, std::uint64_t{kernel->routes().foreign_rules()},
-         counters.messages, counters.overflows, counters.resyncs}
+         std::uint64_t{state.next_hops.size()}, std::uint64_t{state.rules.size()},
+         std::uint64_t{kernel->routes().foreign_rules()}, std::uint64_t{kernel->routes().tracked()},
+         megabytes(kernel->routes().memory()), counters.messages,
+         std::uint64_t{kernel->monitor().behind()}, counters.overflows, counters.resyncs,
+         counters.redumps}
     );
-    return {{std::move(table)}};
+    Report::Table ignored{"ignored", {"messages_about", "count"}, {}, false};
+    for (std::size_t i = 0; i < kni::ignored_reasons; ++i) {
+        const auto reason = static_cast<kni::Ignored>(i);
+        ignored.rows.push_back({std::string{kni::name_of(reason)}, counters.ignored[i]});
+    }
+    return {{std::move(table), std::move(ignored), plain_routing(*kernel)}};
 }
 
 }  // namespace

@@ -76,6 +76,10 @@ bool Pipeline::is_received(const PacketContext& context) const noexcept {
     return shared_.configuration.ingress.find({context.port, word, context.parsed.tags}) != nullptr;
 }
 
+void Pipeline::pass_on(const PacketContext& context) noexcept {
+    if (!router_.forward(context)) transmit_.punt(context);
+}
+
 void Pipeline::forward(const PacketContext& context) noexcept {
     const bool v4 = context.parsed.family == net::Family::inet;
     switch (context.parsed.kind) {
@@ -84,7 +88,7 @@ void Pipeline::forward(const PacketContext& context) noexcept {
         case PacketKind::icmp_error:
             return v4 ? forward_icmp_error<V4>(context) : forward_icmp_error<V6>(context);
         case PacketKind::fragment: return v4 ? reassemble<V4>(context) : reassemble<V6>(context);
-        case PacketKind::other: return transmit_.punt(context);
+        case PacketKind::other: return pass_on(context);
         case PacketKind::malformed: return transmit_.drop(context.packet, DropReason::malformed);
     }
 }
@@ -166,7 +170,7 @@ void Pipeline::reply(const PacketContext& context, Connection<F>& connection) no
     worker_.counters.destinations[connection.destination_id.value].count_out(1, context.parsed.l3_length);
     lifecycle_.advance(context, connection, Direction::reply);
     // A real server that answers by itself, seen passing by: routed like any other packet.
-    if (!masquerade) return transmit_.punt(context);
+    if (!masquerade) return pass_on(context);
     transmit_.reply(context, connection);
 }
 
@@ -183,11 +187,11 @@ void Pipeline::miss(const PacketContext& context) noexcept {
         );
     }
     if (service == nullptr || !Lifecycle::may_schedule(context.parsed, context.settings.sysctls)) {
-        return transmit_.punt(context);
+        return pass_on(context);
     }
     // Linux: ip_vs_core.c ip_vs_schedule — FTP data from port 20 is never scheduled.
     constexpr std::uint16_t ftp_data = 20;
-    if (key.source_port.host() == ftp_data || !is_for_host<F>(context, key)) return transmit_.punt(context);
+    if (key.source_port.host() == ftp_data || !is_for_host<F>(context, key)) return pass_on(context);
     open<F>(context, *service);
 }
 
@@ -281,7 +285,7 @@ void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
     const auto found = worker_.connections<F>().find(key);
     if (!found) {
         const WorkerId owner = owner_of<F>(context, key, find_service<F>(key));
-        if (owner == worker_.id || context.taken_over) return transmit_.punt(context);
+        if (owner == worker_.id || context.taken_over) return pass_on(context);
         return worker_.outgoing.add(
             owner, context.port, context.packet, shared_.hand_over, worker_.counters
         );
@@ -294,7 +298,7 @@ void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
             context, connection, lifecycle_.destination(connection.destination_id)
         );
     }
-    if (connection.method() != ForwardingMethod::masquerade) return transmit_.punt(context);
+    if (connection.method() != ForwardingMethod::masquerade) return pass_on(context);
     counters.count_out(1, context.parsed.l3_length);
     transmit_.related_reply(context, connection);
 }

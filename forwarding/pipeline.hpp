@@ -6,6 +6,7 @@
 
 #include "forwarding/connections/lifecycle.hpp"
 #include "forwarding/packet_context.hpp"
+#include "forwarding/plain_router.hpp"
 #include "forwarding/transmit/transmit.hpp"
 #include "forwarding/worker_state.hpp"
 
@@ -17,7 +18,8 @@ namespace nlvs::forwarding {
 ///   forward        by kind: flow → find its connection; ICMP error → the connection it is
 ///                  about; fragment → reassemble; anything else → kernel
 ///   request/reply  count, advance the state machine, transmit by the connection's own method
-///   miss           whose flow is it? steer to its owner, open a connection, or punt
+///   miss           whose flow is it? steer to its owner, open a connection, or pass it on
+///   pass_on        no service's business: routed, or the kernel's
 ///
 /// Nothing here allocates memory, logs, throws or waits; a packet ends in the output, in another
 /// worker's ring, in the neighbour queue, or is freed with a DropReason.
@@ -27,7 +29,11 @@ public:
     static constexpr unsigned burst_size = 32;
 
     Pipeline(Shared& shared, WorkerState& worker) noexcept
-        : shared_{shared}, worker_{worker}, lifecycle_{shared, worker}, transmit_{shared, worker} {}
+        : shared_{shared},
+          worker_{worker},
+          lifecycle_{shared, worker},
+          transmit_{shared, worker},
+          router_{shared, worker, transmit_} {}
 
     Pipeline(const Pipeline&) = delete;
     Pipeline& operator=(const Pipeline&) = delete;
@@ -50,6 +56,7 @@ public:
 private:
     void run_burst(rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now) noexcept;
     bool is_received(const PacketContext& context) const noexcept;
+    void pass_on(const PacketContext& context) noexcept;
     void forward(const PacketContext& context) noexcept;
     template <class F>
     void reassemble(const PacketContext& context) noexcept;
@@ -84,6 +91,7 @@ private:
     WorkerState& worker_;
     Lifecycle lifecycle_;
     Transmit transmit_;
+    PlainRouter router_;
 };
 
 }  // namespace nlvs::forwarding

@@ -17,6 +17,7 @@ struct alignas(64) Adjacency {
 
     PortIndex port = 0;           ///< egress NIC
     std::uint8_t l2_length = 0;   ///< bytes of `l2` to prepend
+    bool stale = false;           ///< the kernel has not heard of the neighbour for a while
     std::uint16_t mtu = 1500;     ///< of the egress interface
     std::uint32_t interface = 0;  ///< kernel ifindex of the shadow side, for statistics and ICMP
     std::array<std::byte, max_l2_length> l2{};

@@ -125,6 +125,9 @@ struct Configuration {
     /// Grows by one with every change of routes or neighbour slots; a connection's cached next
     /// hop is good only while it matches.
     std::atomic<std::uint32_t> routing_generation{0};
+    /// Packets of the family that no service wants are routed here. PlainRouter tells which.
+    std::atomic<bool> forwards_v4{false};
+    std::atomic<bool> forwards_v6{false};
     Published<Settings> settings;
 
     template <class F>

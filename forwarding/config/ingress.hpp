@@ -33,6 +33,9 @@ inline std::uint64_t station_word(const net::MacAddress& mac) noexcept {
 
 inline constexpr std::uint64_t station_mask = 0xFFFF'FFFF'FFFF;
 
+/// How much a packet's sender must be where it came from. Linux: net.ipv4.conf.*.rp_filter.
+enum class SourceCheck : std::uint8_t { none, strict, loose };
+
 /// The kernel's interface that receives such frames. A frame that none receives, be it for another
 /// station, for many, or in a VLAN without a device, is never load-balanced: the kernel gets it.
 /// Linux: eth_type_trans (PACKET_HOST), ip_vs_core.c ip_vs_in_hook.
@@ -43,6 +46,9 @@ struct Ingress {
     /// What rules see as the input: the interface, or the VRF it is a member of.
     std::uint32_t input = 0;
     std::uint32_t vrf_table = 0;  ///< 0: in no VRF
+    bool forwards_v4 = false;     ///< what comes in here may leave elsewhere
+    bool forwards_v6 = false;
+    SourceCheck source_check = SourceCheck::none;
 };
 
 struct IngressTraits {

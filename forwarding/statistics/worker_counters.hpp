@@ -53,6 +53,7 @@ struct WorkerCounters {
     std::array<PortCounters, max_ports> ports;
     std::array<Counter, drop_reasons> drops;
     Counter balanced;         ///< packets of services, either direction
+    Counter routed;           ///< packets of no service
     Counter handed_over;      ///< given to another worker
     Counter taken_over;       ///< received from another worker
     Counter opened;           ///< connections

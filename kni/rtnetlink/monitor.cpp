@@ -11,6 +11,7 @@
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -85,6 +86,14 @@ Monitor::Monitor(boost::asio::io_context& context, KernelMirror& mirror)
 
 Monitor::~Monitor() {
     stop();
+}
+
+std::uint32_t Monitor::behind() const noexcept {
+    std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+    socklen_t size = sizeof(memory);
+    const int descriptor = const_cast<Monitor*>(this)->socket_.native_handle();
+    getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, memory.data(), &size);
+    return memory[SK_MEMINFO_RMEM_ALLOC];
 }
 
 void Monitor::set_receive_buffer(int bytes) {

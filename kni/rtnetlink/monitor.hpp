@@ -51,6 +51,9 @@ public:
 
     const MonitorCounters& counters() const noexcept { return counters_; }
 
+    /// Bytes of announcements that the kernel holds for us: how far the mirror is behind.
+    std::uint32_t behind() const noexcept;
+
     /// Bytes that the kernel may queue for us; small values make overflows, for tests.
     void set_receive_buffer(int bytes);
 

@@ -1,6 +1,7 @@
 #include "daemon/adjacency_builder.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
 using namespace nlvs;
@@ -37,6 +38,13 @@ struct Fixture {
     }
 };
 
+kni::Neighbour neighbour(std::uint16_t state) {
+    kni::Neighbour result;
+    result.mac = *net::parse_mac_address("02:00:00:00:00:bb");
+    result.state = state;
+    return result;
+}
+
 kni::RouteHop hop(std::uint32_t interface, std::uint16_t weight = 1) {
     kni::RouteHop result;
     result.interface = interface;
@@ -66,7 +74,8 @@ BOOST_FIXTURE_TEST_SUITE(adjacency_builder_test, Fixture)
 
 BOOST_AUTO_TEST_CASE(the_header_has_both_addresses_and_room_for_the_ether_type) {
     const auto adjacency =
-        build_adjacency(*ports.way(shadow), *net::parse_mac_address("02:00:00:00:00:bb"));
+        build_adjacency(*ports.way(shadow), neighbour(NUD_REACHABLE));
+    BOOST_TEST(!adjacency->stale);
     BOOST_TEST(adjacency->port == 1);
     BOOST_TEST(adjacency->interface == shadow);
     BOOST_TEST(adjacency->mtu == 1400);
@@ -91,7 +100,8 @@ BOOST_AUTO_TEST_CASE(tags_stand_between_the_addresses_and_the_ether_type) {
     inner.vlan_id = 7;
     inner.mtu = 1392;
     const auto adjacency =
-        build_adjacency(*ports.way(41), *net::parse_mac_address("02:00:00:00:00:bb"));
+        build_adjacency(*ports.way(41), neighbour(NUD_STALE));
+    BOOST_TEST(adjacency->stale);
     BOOST_TEST(adjacency->l2_length == 22);
     BOOST_TEST(adjacency->mtu == 1392);
     BOOST_TEST(adjacency->interface == 41U);

@@ -98,6 +98,27 @@ BOOST_AUTO_TEST_CASE(a_member_of_a_vrf_is_seen_as_the_vrf) {
     BOOST_TEST(found->vrf_table == 100U);
 }
 
+BOOST_AUTO_TEST_CASE(an_interface_forwards_as_the_kernel_says) {
+    kni::RouterState router;
+    router.interfaces[dp0].forwards_v4 = true;
+    router.interfaces[dp0].source_check = kni::RouterState::SourceCheck::loose;
+    ingress.refresh();
+    BOOST_TEST(!configuration->forwards_v4.load());
+    ingress.route_by(router);
+    BOOST_TEST(configuration->forwards_v4.load());
+    BOOST_TEST(!configuration->forwards_v6.load());
+    const auto node = [this] {
+        return configuration->ingress.find({0, forwarding::station_word(mac_of(dp0)), {}});
+    };
+    BOOST_TEST(node()->forwards_v4);
+    BOOST_TEST(!node()->forwards_v6);
+    BOOST_TEST((node()->source_check == forwarding::SourceCheck::loose));
+    router.obstacle_v4 = "a firewall";
+    ingress.route_by(router);
+    BOOST_TEST(!configuration->forwards_v4.load());
+    BOOST_TEST(!node()->forwards_v4);
+}
+
 BOOST_AUTO_TEST_CASE(the_nic_is_told_only_what_is_news) {
     ingress.refresh();
     ingress.refresh();

@@ -2,13 +2,19 @@
 
 import contextlib
 import json
+import sys
 import time
+from pathlib import Path
 
-from harness import ONE_WORKER, TWO_WORKERS, VIRTUAL_MAC_PAIR, case, expect, expect_equal
+from harness import (
+    ONE_WORKER, PAIR, TWO_WORKERS, VIRTUAL_MAC_PAIR, Skipped, case, expect, expect_equal,
+)
 from nlvslab.measure import PATIENCE, BackgroundTraffic, traffic, within
 from nlvslab.services import VIRTUAL_MAC_DEVICE
+from nlvslab.system import LabError
 from nlvslab.topology import ECHO_PORT, HTTP_PORT
 
+HERE = Path(__file__).resolve().parent
 VIRTUAL_MAC = "00:00:5e:00:01:33"  # RFC 5798: 33 is router 51
 
 
@@ -189,3 +195,195 @@ def any_address_of_a_local_prefix_can_be_served(bench):
         expect_equal(seen.answered, 0, "answers when the prefix is no longer local")
     finally:
         router.ip("route", "del", address)
+
+
+class Straight:
+    """The client's way to a real server's own address leads through the director, both ways."""
+
+    def __init__(self, bench, family):
+        topology = bench.topology
+        self.bench, self.family = bench, family
+        self.director = bench.director.namespace
+        self.router = bench.lab.namespace("router")
+        self.server = bench.lab.real_servers["rs2"]
+        self.address = topology.real_address("rs2", family)
+        self.way = [
+            "route", "replace", self.address, "via", topology.front.address(11, family),
+        ]
+
+    def __enter__(self):
+        self.router.ip(*self.way)
+        self.forward(True)
+        return self
+
+    def __exit__(self, *_):
+        self.router.ip("route", "del", self.address)
+        self.forward(False)
+
+    def forward(self, on):
+        key = "net.ipv4.ip_forward" if self.family == 4 else "net.ipv6.conf.all.forwarding"
+        self.director.sysctl({key: int(on)})
+
+    def pings(self, *options):
+        text = self.bench.lab.client.run(
+            "ping", "-q", "-c", "20", "-i", "0.02", "-W", "1", *options, self.address, check=False
+        )
+        return int(text.split(" received")[0].split()[-1])
+
+    def routed(self):
+        return sum(row["routed"] for row in self.bench.director.report("workers"))
+
+    def by_engine(self):
+        rows = self.bench.director.report("mirror", "routing")
+        return next(row["by_engine"] for row in rows if row["family"] == f"ipv{self.family}")
+
+
+@case((ONE_WORKER, TWO_WORKERS), (4, 6))
+def packets_of_no_service_are_routed_by_the_engine(bench, family):
+    with Straight(bench, family) as straight:
+        within(3, straight.by_engine, "the engine knows that the host is a router")
+        straight.pings()
+        before = straight.routed()
+        expect_equal(straight.pings(), 20, "echo replies")
+        routed = straight.routed() - before
+        expect(routed >= 36, f"{routed} of 40 packets routed by the engine")
+        seen = traffic(bench.lab, "http", straight.address, HTTP_PORT, 20)
+        expect_equal((seen.failed, seen.answers), (0, {"rs2": 20}), seen.describe())
+
+
+@case((ONE_WORKER,), (4, 6))
+def the_last_hop_is_answered_as_by_a_router(bench, family):
+    with Straight(bench, family) as straight:
+        within(3, straight.by_engine, "the engine knows that the host is a router")
+        text = bench.lab.client.run(
+            "ping", "-n", "-c", "1", "-W", "2", "-t", "2", straight.address, check=False
+        )
+        own = {entry.split("/")[0] for entry in bench.director.namespace.addresses("dp0")}
+        answer = next((line.split() for line in text.splitlines() if "exceeded" in line), None)
+        expect(answer and answer[1] in own, f"time exceeded from one of {own}: {text}")
+
+
+@case((ONE_WORKER,), (4, 6))
+def a_host_that_is_no_router_forwards_nothing(bench, family):
+    with Straight(bench, family) as straight:
+        within(3, straight.by_engine, "the engine knows that the host is a router")
+        straight.forward(False)
+        within(3, lambda: not straight.by_engine(), "and that it no longer is")
+        expect_equal(straight.pings(), 0, "echo replies")
+
+
+@case((ONE_WORKER,))
+def a_firewall_is_not_bypassed(bench):
+    with Straight(bench, 4) as straight:
+        within(3, straight.by_engine, "the engine routes")
+        straight.director.run("nft", "add table ip wall")
+        straight.director.run(
+            "nft",
+            "add chain ip wall forward { type filter hook forward priority 0; policy drop; }",
+        )
+        try:
+            within(3, lambda: not straight.by_engine(), "the engine has seen the chain")
+            expect_equal(straight.pings(), 0, "echo replies past the firewall")
+            straight.director.run("nft", "add rule ip wall forward ip protocol icmp accept")
+            expect_equal(straight.pings(), 20, "echo replies that the firewall lets through")
+        finally:
+            straight.director.run("nft", "delete table ip wall")
+        within(3, straight.by_engine, "the engine routes again")
+        expect_equal(straight.pings(), 20, "echo replies without a firewall")
+
+
+def vlan(namespace, lower, name, tag, address):
+    """A tagged device with an address; without the kernel's help there is nothing to test."""
+    namespace.ip("link", "add", "link", lower, "name", name, "type", "vlan", *tag.split())
+    namespace.batch([f"link set {name} up", f"addr add {address}/24 dev {name}"])
+
+
+@case((ONE_WORKER, TWO_WORKERS), ("one tag", "two tags"))
+def vlans_on_both_sides(bench, depth):
+    """The virtual address in one VLAN, the real server in another; run this case by
+    tests/kernel/vm where the kernel at hand knows no VLANs."""
+    lab, director = bench.lab, bench.director.namespace
+    router, server = lab.namespace("router"), lab.namespace("rs1")
+    virtual, real = "10.7.0.100", "10.8.0.21"
+    front, back = "eth1", "eth0"
+    front_shadow, back_shadow = "dp0", "dp1"
+    made = []
+
+    def device(namespace, lower, name, tag, address):
+        vlan(namespace, lower, name, tag, address)
+        made.append((namespace, name))
+        return name
+
+    try:
+        probe = f"{front}.100"
+        router.ip("link", "add", "link", front, "name", probe, "type", "vlan", "id", "100")
+        router.ip("link", "del", probe)
+    except LabError as error:
+        raise Skipped("this kernel has no VLANs") from error
+    try:
+        if depth == "two tags":
+            outer = "id 100 protocol 802.1ad"
+            front = device(router, front, f"{front}.100", outer, "10.6.0.1")
+            front_shadow = device(director, front_shadow, f"{front_shadow}.100", outer, "10.6.0.11")
+        device(router, front, "v7", "id 7", "10.7.0.1")
+        device(director, front_shadow, "v7", "id 7", "10.7.0.11")
+        device(server, back, "v8", "id 8", real)
+        device(director, back_shadow, "v8", "id 8", "10.8.0.10")
+        director.batch([
+            f"addr add {virtual}/32 dev v7", "route replace 10.1.0.0/24 via 10.7.0.1",
+        ])
+        server.batch(
+            ["route add 0.0.0.0/0 via 10.8.0.10 table 108", f"rule add from {real} lookup 108"],
+            family=4,
+        )
+        bench.director.ipvsadm("-A", "-t", f"{virtual}:80", "-s", "rr")
+        bench.director.ipvsadm("-a", "-t", f"{virtual}:80", "-r", f"{real}:80", "-m")
+        seen = traffic(lab, "http", virtual, HTTP_PORT, 20)
+        expect_equal((seen.failed, seen.answers), (0, {"rs1": 20}), seen.describe())
+        lab.client.run("ping", "-q", "-c", "3", "-i", "0.05", "-W", "2", virtual)
+        director.ip("link", "set", "v8", "down")
+        seen = traffic(lab, "http", virtual, HTTP_PORT, 1, timeout=2)
+        expect_equal(seen.answered, 0, "answers through a VLAN that is down")
+    finally:
+        server.ip("rule", "del", "from", real, check=False)
+        director.ip("route", "del", "10.1.0.0/24", check=False)
+        for namespace, name in reversed(made):
+            namespace.ip("link", "del", name, check=False)
+
+
+@case((PAIR,))
+def junk_does_not_make_vrrp_flap(bench):
+    """Both directors are flooded at their own addresses. Who is master stays master, no director
+    changes its mind in between, and ping is still answered."""
+    router, front = bench.lab.namespace("router"), bench.topology.front
+    master = bench.director
+    targets = []
+    for host in (11, 12):
+        router.run("ping", "-q", "-c", "1", "-W", "5", front.ipv4(host))
+        mac = router_neighbour(bench, front.ipv4(host))
+        targets.append(f"{mac},{front.ipv4(host)},{front.ipv6(host)}")
+
+    def changes():
+        logs = [d.state / "keepalived.log" for d in bench.lab.directors.values()]
+        return sum(log.read_text(errors="replace").count("STATE") for log in logs)
+
+    before, punted = changes(), master.report("drops", "punt")
+    bench.lab.start(
+        "router", "junk",
+        router.command(sys.executable, HERE / "junk_packets.py", "8", "eth1", *targets),
+    )
+    time.sleep(2)
+    text = router.run("ping", "-q", "-c", "10", "-i", "0.2", "-W", "2", front.ipv4(11), check=False)
+    within(30, lambda: bench.lab.processes.pid("router", "junk") is None, "the flood ends")
+    sent = (bench.lab.state / "router" / "junk.log").read_text()
+    now = master.report("drops", "punt")
+    handled = sum(row["admitted"] + row["refused"] for row in now) - sum(
+        row["admitted"] + row["refused"] for row in punted
+    )
+    expect(handled > 10000, f"the master saw {handled} packets of junk; {sent}")
+    expect_equal(changes(), before, f"changes of VRRP state; {sent}")
+    expect(bench.lab.master() is master, "the master is the same")
+    refused = {row["class"]: row["refused"] for row in now}
+    expect_equal(refused["control"], 0, f"packets of the control class refused; {sent}")
+    received = int(text.split(" received")[0].split()[-1])
+    expect(received >= 5, f"{received} of 10 echo replies during the flood; {sent}")

@@ -52,11 +52,30 @@ public:
     }
 
     void receive_also(const net::MacAddress& mac, const std::array<std::uint16_t, 2>& tags) {
-        auto node = std::make_unique<forwarding::Ingress>();
-        node->key = {0, forwarding::station_word(mac), tags};
-        node->interface = 1;
-        configuration_.ingress.insert(std::move(node), reclaimer_);
+        forwarding::Ingress ingress;
+        ingress.key = {0, forwarding::station_word(mac), tags};
+        ingress.interface = ingress.input = input;
+        receive_as(ingress);
     }
+
+    void receive_as(const forwarding::Ingress& ingress) {
+        configuration_.ingress.insert(std::make_unique<forwarding::Ingress>(ingress), reclaimer_);
+    }
+
+    void add_route(const net::Prefix& prefix, const forwarding::NextHop& hop) {
+        auto route = std::make_unique<forwarding::Route>();
+        route->single = hop;
+        table(prefix.address())
+            .insert(forwarding::RoutingPolicy::main_table, prefix, std::move(route), reclaimer_);
+    }
+
+    forwarding::Configuration& configuration() noexcept { return configuration_; }
+
+    /// Interfaces by which frames come in and leave.
+    static constexpr std::uint32_t input = 2;
+    static constexpr std::uint32_t output = 1;
+
+    static net::IpAddress gateway() { return net::Ipv4Address{std::uint32_t{0x0A0000FE}}; }
 
     /// The neighbour is in a VLAN from now on.
     void tag_neighbour(std::uint16_t ether_type, std::uint16_t id) {
@@ -196,8 +215,6 @@ private:
         const std::uint32_t number = is_local ? local : forwarding::RoutingPolicy::main_table;
         table(prefix.address()).insert(number, prefix, std::move(route), reclaimer_);
     }
-
-    static net::IpAddress gateway() { return net::Ipv4Address{std::uint32_t{0x0A0000FE}}; }
 
     void add_neighbour() {
         configuration_.adjacencies.ensure(0);

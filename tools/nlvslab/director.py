@@ -4,6 +4,7 @@ With the engine "kernel" the director's ports are the interfaces themselves and 
 forwarding: the same lab then shows what the same tools do with kernel LVS (needs ip_vs).
 """
 
+import json
 import socket
 
 from .services import VIRTUAL_MAC_DEVICE, keepalived_configuration, lab_services
@@ -211,6 +212,11 @@ class Director:
         address = self.lab.topology.virtual_address("nat", 4)
         device = VIRTUAL_MAC_DEVICE if self.lab.virtual_mac else "dp0"
         return f"{address}/32" in self.namespace.addresses(device)
+
+    def report(self, name, table=None):
+        """A table of one of nlvsctl's reports."""
+        nlvsctl = self.lab.build / "bin" / "nlvsctl"
+        return json.loads(self.namespace.run(nlvsctl, name, "--json"))[table or name]
 
     def nlvsd_pid(self):
         return self.lab.processes.pid(self.name, "nlvsd")

@@ -1,0 +1,100 @@
+#include "forwarding/kernel_path.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "compat/net/ip_address.hpp"
+#include "tests/support/packet_builder.hpp"
+
+namespace nlvs::forwarding {
+namespace {
+
+using net::operator""_ip;
+using namespace test;
+
+const auto peer = "10.0.0.1"_ip;
+const auto host = "10.0.0.2"_ip;
+const auto peer6 = "fe80::1"_ip;
+const auto host6 = "ff02::1"_ip;
+
+PuntClass class_of(const Bytes& frame) {
+    return classify_punt(frame.data(), frame.size(), parse(frame, frame.size()));
+}
+
+/// An ICMPv6 message of a type, as far as the class depends on it.
+Bytes icmpv6(std::uint8_t type) {
+    Bytes frame = (ipv6(peer6, host6).next_header(58) / payload(24)).frame();
+    frame[14 + 40] = std::byte{type};
+    return frame;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(kernel_path_test)
+
+BOOST_AUTO_TEST_CASE(what_keeps_the_host_on_the_network_is_in_the_first_class) {
+    const struct {
+        const char* name;
+        Bytes frame;
+        PuntClass expected;
+    } rows[]{
+        {"ARP", (ethernet().type(0x0806) / payload(28)).frame(), PuntClass::control},
+        {"LACP", (ethernet().type(0x8809) / payload(46)).frame(), PuntClass::control},
+        {"VRRP", (ipv4(peer, "224.0.0.18"_ip).proto(112) / payload(20)).frame(), PuntClass::control},
+        {"VRRP over IPv6", (ipv6(peer6, host6).next_header(112) / payload(20)).frame(), PuntClass::control},
+        {"VRRP in a VLAN", (ethernet() / vlan(7) / ipv4(peer, host).proto(112) / payload(20)).frame(),
+         PuntClass::control},
+        {"IGMP", (ipv4(peer, "224.0.0.1"_ip).proto(2) / payload(8)).frame(), PuntClass::control},
+        {"BFD", (ipv4(peer, host) / udp(50000, 3784) / payload(24)).frame(), PuntClass::control},
+        {"neighbour solicitation", icmpv6(135), PuntClass::control},
+        {"neighbour advertisement", icmpv6(136), PuntClass::control},
+        {"BGP to us", (ipv4(peer, host) / tcp(50000, 179).syn()).frame(), PuntClass::routing},
+        {"BGP answers", (ipv4(peer, host) / tcp(179, 50000).ack()).frame(), PuntClass::routing},
+        {"OSPF", (ipv4(peer, "224.0.0.5"_ip).proto(89) / payload(24)).frame(), PuntClass::routing},
+        {"ssh", (ipv4(peer, host) / tcp(50000, 22).syn()).frame(), PuntClass::health},
+        {"DNS", (ipv4(peer, host) / udp(53, 50000) / payload(30)).frame(), PuntClass::health},
+        {"UDP of BGP's number", (ipv4(peer, host) / udp(50000, 179)).frame(), PuntClass::health},
+        {"echo over IPv6", icmpv6(128), PuntClass::rest},
+        {"echo", (ipv4(peer, host).proto(1) / payload(24)).frame(), PuntClass::rest},
+        {"unknown protocol", (ipv4(peer, host).proto(253) / payload(24)).frame(), PuntClass::rest},
+        {"unknown EtherType", (ethernet().type(0x88B5) / payload(46)).frame(), PuntClass::rest},
+    };
+    for (const auto& row : rows) {
+        BOOST_TEST_CONTEXT(row.name) {
+            BOOST_TEST((class_of(row.frame) == row.expected));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(arp_in_a_vlan_is_as_precious_as_without) {
+    Bytes frame = (ethernet() / vlan(7) / payload(28)).frame();
+    frame[16] = std::byte{0x08};
+    frame[17] = std::byte{0x06};
+    BOOST_TEST((class_of(frame) == PuntClass::control));
+}
+
+BOOST_AUTO_TEST_CASE(a_flood_of_one_class_takes_nothing_from_another) {
+    constexpr std::uint64_t hertz = 1'000'000'000;
+    PuntPolicer policer;
+    policer.configure({{100, 100, 100, 100}}, hertz);
+    std::uint64_t now = hertz;
+    std::uint64_t admitted = 0;
+    for (int i = 0; i < 100'000; ++i, now += 10'000) {
+        admitted += policer.admit(PuntClass::rest, now) ? 1U : 0U;
+        if (i % 10'000 == 0) BOOST_TEST(policer.admit(PuntClass::control, now));
+    }
+    // A second of 100 packets, and the quarter that the bucket holds.
+    BOOST_TEST(admitted >= 100U);
+    BOOST_TEST(admitted <= 127U);
+    BOOST_TEST(policer.refused(PuntClass::rest).read() == 100'000U - admitted);
+    BOOST_TEST(policer.refused(PuntClass::control).read() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(rate_zero_is_no_limit) {
+    PuntPolicer policer;
+    policer.configure({{0, 0, 0, 0}}, 1'000'000'000);
+    for (int i = 0; i < 10'000; ++i) BOOST_TEST(policer.admit(PuntClass::rest, 1));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace nlvs::forwarding
