@@ -16,9 +16,11 @@ import ctypes
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
+TENTATIVE_SECONDS = 20
 NODES = ("client", "rs1", "rs2")
 DIRECTOR_ADDRESSES = {
     "eth0": ("10.0.0.1/24", "2001:db8::1/64"),
@@ -90,6 +92,16 @@ class Surroundings:
             add_addresses("eth0", VIRTUAL_ADDRESSES)
             Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
             Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
+            self.await_addresses()
+
+    def await_addresses(self):
+        """Neighbours are solicited from the link-local address, and not while that is tentative."""
+        deadline = time.monotonic() + TENTATIVE_SECONDS
+        listing = ["ip", "-6", "-o", "addr", "show", "tentative"]
+        while subprocess.run(listing, check=True, capture_output=True).stdout:
+            if time.monotonic() > deadline:
+                raise RuntimeError("an address of the director stays tentative")
+            time.sleep(0.1)
 
     def configure_nodes(self):
         for name, node in self.nodes.items():
