@@ -224,13 +224,20 @@ Result<void> ControlPlane::set_timeouts(const ipvs::Timeouts& timeouts) {
     return {};
 }
 
+bool ControlPlane::mixes_families() const { return registry_.has_mixed_families(); }
+
 /// Linux: ip_vs_ctl.c ip_vs_genl_new_daemon, then ip_vs_sync.c start_sync_thread.
 Result<void> ControlPlane::start_daemon(const ipvs::SyncDaemonConfig& config) {
+    return start(config, SyncDaemons::Route::asked);
+}
+
+Result<void> ControlPlane::start(
+    const ipvs::SyncDaemonConfig& config, SyncDaemons::Route route
+) {
     if (!config.group.is_any() && !SyncDaemons::is_group(config.group)) {
         return std::unexpected{Error::invalid_argument};
     }
-    if (registry_.has_mixed_families()) return std::unexpected{Error::invalid_argument};
-    auto started = sync_daemons_.start(config);
+    auto started = sync_daemons_.start(config, route);
     registry_.set_mixed_families_allowed(!sync_daemons_.running());
     if (started && observer_ != nullptr) observer_->sync_daemons_stored(daemons());
     return started;

@@ -61,6 +61,7 @@ public:
     ipvs::Timeouts timeouts() const override { return timeouts_; }
     ipvs::Result<void> set_timeouts(const ipvs::Timeouts& timeouts) override;
 
+    bool mixes_families() const override;
     ipvs::Result<void> start_daemon(const ipvs::SyncDaemonConfig& config) override;
     ipvs::Result<void> stop_daemon(std::uint32_t state) override;
     std::vector<ipvs::SyncDaemonConfig> daemons() const override;
@@ -80,6 +81,9 @@ public:
     void set_observer(ChangeObserver* observer) noexcept { observer_ = observer; }
 
     /// Adds a destination that was accepted before, wherever its address leads by now.
+    ipvs::Result<void> restore_daemon(const ipvs::SyncDaemonConfig& config) {
+        return start(config, SyncDaemons::Route::assumed);
+    }
     ipvs::Result<void> restore_destination(
         const ipvs::ServiceKey& key, const ipvs::DestinationSpec& spec, std::int32_t last_weight
     );
@@ -105,6 +109,7 @@ private:
     ipvs::DestinationView view(const RegisteredDestination& destination) const;
     void remove(const RegisteredService& service);
     void zero(const RegisteredService& service);
+    ipvs::Result<void> start(const ipvs::SyncDaemonConfig& config, SyncDaemons::Route route);
     void destinations_gone();
     void publish_settings();
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <ranges>
 #include <span>
 #include <utility>
@@ -20,10 +19,10 @@ using forwarding::ServiceId;
 
 constexpr net::Port ftp_port{std::uint16_t{21}};
 
+/// Linux keeps the timeout in jiffies, of which there are more in a second than ticks: it fits.
 forwarding::Ticks to_ticks(std::uint32_t seconds) noexcept {
-    constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max();
-    const std::uint64_t ticks = std::uint64_t{seconds} * forwarding::ticks_per_second;
-    return static_cast<forwarding::Ticks>(std::min(ticks, most));
+    static_assert(forwarding::ticks_per_second < procfs::jiffies_per_second);
+    return procfs::kept_seconds(seconds) * forwarding::ticks_per_second;
 }
 
 forwarding::ForwardingMethod method_of(const ipvs::DestinationSpec& spec) noexcept {
@@ -178,7 +177,7 @@ std::unique_ptr<forwarding::Service> Publisher::make_node(const RegisteredServic
     node->scheduler = forwarding::parse_scheduler(service.spec.scheduler)
                           .value_or(forwarding::SchedulerKind::none);
     node->flags = service.spec.flags;
-    node->persistence_timeout = to_ticks(procfs::kept_seconds(service.spec.timeout));
+    node->persistence_timeout = to_ticks(service.spec.timeout);
     node->netmask = service.spec.netmask;
     node->destinations.reserve(service.destinations.size());
     for (const auto& destination : service.destinations | std::views::reverse) {

@@ -40,7 +40,7 @@ void restore(const JournalImage& image, ControlPlane& control, const Log& log) {
     if (image.timeouts() && !control.set_timeouts(*image.timeouts())) ++refused;
     image.visit(Entries{control, refused});
     for (const ipvs::SyncDaemonConfig& daemon : image.sync_daemons()) {
-        if (control.start_daemon(daemon)) continue;
+        if (control.restore_daemon(daemon)) continue;
         log.warning("the sync daemon on {} is not started again", daemon.interface);
     }
     if (refused != 0) log.warning("{} entries of the journal mean nothing to this nlvsd", refused);

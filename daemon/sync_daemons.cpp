@@ -1,11 +1,13 @@
 #include "daemon/sync_daemons.hpp"
 
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -45,7 +47,7 @@ bool SyncDaemons::is_group(const net::IpAddress& address) noexcept {
 
 SyncDaemons::SyncDaemons(InterfaceMtu interface_mtu) : interface_mtu_{std::move(interface_mtu)} {}
 
-Result<void> SyncDaemons::start(const ipvs::SyncDaemonConfig& config) {
+Result<void> SyncDaemons::start(const ipvs::SyncDaemonConfig& config, Route route) {
     // Linux: ip_vs_sync.c start_sync_thread — the device is looked up before the role is.
     const auto mtu = interface_mtu_(config.interface);
     if (!mtu) return std::unexpected{Error::no_such_device};
@@ -58,6 +60,11 @@ Result<void> SyncDaemons::start(const ipvs::SyncDaemonConfig& config) {
     if (effective.port == 0) effective.port = default_port;
     if (effective.ttl == 0) effective.ttl = default_ttl;
     effective.max_length = effective_length(effective, *mtu);
+    // Linux: ip_vs_sync.c make_send_sock connects the master's socket.
+    const bool connects = effective.state == state_master && route == Route::asked;
+    if (connects && !kernel_reaches_group(effective)) {
+        return std::unexpected{Error::network_unreachable};
+    }
     role = std::move(effective);
     return {};
 }
@@ -77,6 +84,34 @@ std::vector<ipvs::SyncDaemonConfig> SyncDaemons::list() const {
     if (master_) result.push_back(*master_);
     if (backup_) result.push_back(*backup_);
     return result;
+}
+
+bool kernel_reaches_group(const ipvs::SyncDaemonConfig& config) {
+    const bool v6 = config.group.is_v6();
+    const int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return true;
+    const std::string& name = config.interface;
+    const auto length = static_cast<socklen_t>(name.size());
+    const bool bound = setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name.data(), length) == 0;
+    sockaddr_storage group{};
+    if (v6) {
+        sockaddr_in6 to{};
+        to.sin6_family = AF_INET6;
+        to.sin6_port = htons(config.port);
+        to.sin6_scope_id = if_nametoindex(name.c_str());
+        std::memcpy(&to.sin6_addr, config.group.bytes().data(), sizeof(to.sin6_addr));
+        std::memcpy(&group, &to, sizeof(to));
+    } else {
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(config.port);
+        std::memcpy(&to.sin_addr, config.group.bytes().data(), sizeof(to.sin_addr));
+        std::memcpy(&group, &to, sizeof(to));
+    }
+    const int result = connect(fd, reinterpret_cast<const sockaddr*>(&group), sizeof(group));
+    const bool unreachable = bound && result != 0 && errno == ENETUNREACH;
+    close(fd);
+    return !unreachable;
 }
 
 std::optional<std::uint32_t> kernel_interface_mtu(const std::string& name) {

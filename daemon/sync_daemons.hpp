@@ -24,7 +24,11 @@ public:
 
     explicit SyncDaemons(InterfaceMtu interface_mtu);
 
-    ipvs::Result<void> start(const ipvs::SyncDaemonConfig& config);
+    /// Whether to ask the kernel for a route to the group. A restored daemon is older than the
+    /// addresses and routes of this start.
+    enum class Route : std::uint8_t { asked, assumed };
+
+    ipvs::Result<void> start(const ipvs::SyncDaemonConfig& config, Route route = Route::asked);
     ipvs::Result<void> stop(std::uint32_t state);
 
     bool running() const noexcept { return master_ || backup_; }
@@ -40,5 +44,8 @@ private:
 
 /// Asks the kernel.
 std::optional<std::uint32_t> kernel_interface_mtu(const std::string& name);
+
+/// Whether the kernel has a route to the group from that interface. Loopback has none for IPv6.
+bool kernel_reaches_group(const ipvs::SyncDaemonConfig& config);
 
 }  // namespace nlvs::daemon

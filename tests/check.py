@@ -3,7 +3,8 @@
 
 unit    the release build; every meson test (unit, property, corpus, architecture)
 e2e     the installed tools against nlvsd in network namespaces (root)
-kernel  sessions recorded on the kernel's IPVS, replayed against nlvsd (root)
+kernel  sessions and random command sequences recorded on the kernel's IPVS, replayed against
+        nlvsd (root)
 san     unit tests under AddressSanitizer and UndefinedBehaviorSanitizer; the tests of the code that
         threads share under ThreadSanitizer
 fuzz    every libFuzzer target for NLVS_FUZZ_SECONDS (60) seconds
@@ -217,13 +218,15 @@ def kernel_stage():
     failure = release_build()
     if failure:
         return failure
-    return step(
-        "kernel",
-        [str(ROOT / "tests" / "kernel" / "run.py")],
-        900,
-        {"NLVS_BUILD": str(BUILD)},
-        count=last_summary,
+    recorded = {
+        "kernel": ROOT / "tests" / "kernel" / "run.py",
+        "differential": ROOT / "tests" / "fuzz" / "differential" / "run.py",
+    }
+    outcomes = (
+        step(name, [str(script)], 900, {"NLVS_BUILD": str(BUILD)}, count=last_summary)
+        for name, script in recorded.items()
     )
+    return sum(outcomes, Outcome())
 
 
 def address_sanitizer_build():

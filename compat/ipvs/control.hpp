@@ -62,6 +62,10 @@ public:
     /// 0 keeps a value; out of the kernel's range is invalid_argument and changes nothing.
     virtual Result<void> set_timeouts(const Timeouts& timeouts) = 0;
 
+    /// Whether a destination has another address family than its service. Linux refuses sync
+    /// daemons then, but only those that are started through netlink (ip_vs_genl_new_daemon).
+    virtual bool mixes_families() const = 0;
+
     virtual Result<void> start_daemon(const SyncDaemonConfig& config) = 0;
     virtual Result<void> stop_daemon(std::uint32_t state) = 0;
     /// Running daemons, master first, with effective (defaulted) values.

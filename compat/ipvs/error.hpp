@@ -18,6 +18,7 @@ enum class Error : std::uint8_t {
     out_of_range,           ///< negative weight, lower above upper threshold, short top-level u32
     bad_address,            ///< destination address neither local nor unicast
     no_such_device,         ///< sync daemon interface
+    network_unreachable,    ///< sync daemon's group, from its interface
     daemon_exists,          ///< sync daemon of that role already runs
     no_such_daemon,
     unsupported_protocol,   ///< sockopt door only

@@ -13,9 +13,11 @@ using netlink::AttributeView;
 
 /// Any failure of a nested policy is EINVAL, whatever the reason.
 template <std::size_t max>
-Result<Attributes<max>> decode_nest(const Nest& nest, const Policy<max>& policy) {
+Result<Attributes<max>> decode_nest(
+    const Nest& nest, const Policy<max>& policy, netlink::ExtendedAck* said = nullptr
+) {
     if (!nest) return std::unexpected{Error::invalid_argument};
-    auto attributes = Attributes<max>::parse(nest->payload(), policy);
+    auto attributes = Attributes<max>::parse(nest->payload(), policy, said);
     if (!attributes) return std::unexpected{Error::invalid_argument};
     return *attributes;
 }
@@ -79,8 +81,8 @@ Result<ipvs::DestinationKey> destination_key(
 
 }  // namespace
 
-Result<Command> decode_command(netlink::Bytes attributes) {
-    auto command = Command::parse(attributes, command_policy);
+Result<Command> decode_command(netlink::Bytes attributes, netlink::ExtendedAck* said) {
+    auto command = Command::parse(attributes, command_policy, said);
     if (command) return *command;
     return std::unexpected{
         command.error() == netlink::Malformed::out_of_range ? Error::out_of_range
@@ -167,8 +169,8 @@ Result<ipvs::DestinationSpec> decode_destination(
     };
 }
 
-Result<ipvs::SyncDaemonConfig> decode_daemon(const Nest& daemon) {
-    const auto attributes = decode_nest(daemon, daemon_policy);
+Result<ipvs::SyncDaemonConfig> decode_daemon(const Nest& daemon, netlink::ExtendedAck* said) {
+    const auto attributes = decode_nest(daemon, daemon_policy, said);
     if (!attributes) return std::unexpected{attributes.error()};
     if (!attributes->has(
             {IPVS_DAEMON_ATTR_STATE, IPVS_DAEMON_ATTR_MCAST_IFN, IPVS_DAEMON_ATTR_SYNC_ID}
@@ -198,8 +200,8 @@ Result<ipvs::SyncDaemonConfig> decode_daemon(const Nest& daemon) {
     return config;
 }
 
-Result<std::uint32_t> decode_daemon_state(const Nest& daemon) {
-    const auto attributes = decode_nest(daemon, daemon_policy);
+Result<std::uint32_t> decode_daemon_state(const Nest& daemon, netlink::ExtendedAck* said) {
+    const auto attributes = decode_nest(daemon, daemon_policy, said);
     if (!attributes) return std::unexpected{attributes.error()};
     if (const auto& state = (*attributes)[IPVS_DAEMON_ATTR_STATE]) {
         return state->value<std::uint32_t>();

@@ -6,6 +6,7 @@
 #include "compat/ipvs/settings.hpp"
 #include "compat/ipvs_genl/attributes.hpp"
 #include "compat/netlink/attribute.hpp"
+#include "compat/netlink/policy.hpp"
 
 #include <cstdint>
 #include <expected>
@@ -14,13 +15,17 @@
 namespace nlvs::ipvs_genl {
 
 // Bytes to typed requests, in the pieces in which the kernel takes them: a service is looked up
-// (ESRCH) before the destination next to it is parsed (EINVAL). All functions are total.
+// (ESRCH) before the destination next to it is parsed (EINVAL). All functions are total. What the
+// kernel says about a request besides the errno goes to `said`; it has nothing to say about
+// services and destinations.
 
 using Command = netlink::Attributes<IPVS_CMD_ATTR_MAX>;
 using Nest = std::optional<netlink::AttributeView>;
 
 /// The top level of a command. A wrong length is EINVAL or ERANGE here, and only here.
-ipvs::Result<Command> decode_command(netlink::Bytes attributes);
+ipvs::Result<Command> decode_command(
+    netlink::Bytes attributes, netlink::ExtendedAck* said = nullptr
+);
 
 struct ServiceRequest {
     ipvs::ServiceKey key;
@@ -46,10 +51,14 @@ ipvs::Result<ipvs::DestinationSpec> decode_destination(
 );
 
 /// NEW_DAEMON. Linux: ip_vs_ctl.c ip_vs_genl_new_daemon.
-ipvs::Result<ipvs::SyncDaemonConfig> decode_daemon(const Nest& daemon);
+ipvs::Result<ipvs::SyncDaemonConfig> decode_daemon(
+    const Nest& daemon, netlink::ExtendedAck* said = nullptr
+);
 
 /// DEL_DAEMON: the state alone.
-ipvs::Result<std::uint32_t> decode_daemon_state(const Nest& daemon);
+ipvs::Result<std::uint32_t> decode_daemon_state(
+    const Nest& daemon, netlink::ExtendedAck* said = nullptr
+);
 
 /// SET_CONFIG; absent is 0, "keep".
 ipvs::Timeouts decode_timeouts(const Command& command);

@@ -18,17 +18,78 @@ void pad(Datagram& datagram) {
     datagram.resize(aligned(datagram.size()));
 }
 
-Datagram make_acknowledgement(
-    const MessageView& request, std::uint32_t port, int error, std::uint16_t flags, Bytes echoed
+/// Linux: net/netlink/policy.c enum netlink_attribute_type, by Kind.
+constexpr std::uint32_t attribute_type(Kind kind) noexcept {
+    switch (kind) {
+        case Kind::ignored:
+        case Kind::fixed:
+            return NL_ATTR_TYPE_INVALID;
+        case Kind::u8:
+            return NL_ATTR_TYPE_U8;
+        case Kind::u16:
+            return NL_ATTR_TYPE_U16;
+        case Kind::u32:
+            return NL_ATTR_TYPE_U32;
+        case Kind::string:
+            return NL_ATTR_TYPE_NUL_STRING;
+        case Kind::binary:
+            return NL_ATTR_TYPE_BINARY;
+        case Kind::nested:
+            return NL_ATTR_TYPE_NESTED;
+    }
+    return NL_ATTR_TYPE_INVALID;
+}
+
+void put_range(ReplyBuilder& reply, std::uint64_t most) {
+    reply.put<std::uint64_t>(NL_POLICY_TYPE_ATTR_MIN_VALUE_U, 0);
+    reply.put<std::uint64_t>(NL_POLICY_TYPE_ATTR_MAX_VALUE_U, most);
+}
+
+/// Linux: net/netlink/policy.c __netlink_policy_dump_write_attr — nothing for NLA_UNSPEC.
+void put_policy(ReplyBuilder& reply, const AttributeRule& rule) {
+    const std::uint32_t type = attribute_type(rule.kind);
+    if (type == NL_ATTR_TYPE_INVALID) return;
+    const auto nest = reply.nest(NLMSGERR_ATTR_POLICY | NLA_F_NESTED);
+    if (rule.kind == Kind::u8) put_range(reply, UINT8_MAX);
+    if (rule.kind == Kind::u16) put_range(reply, UINT16_MAX);
+    if (rule.kind == Kind::u32) put_range(reply, UINT32_MAX);
+    if (rule.kind == Kind::string || rule.kind == Kind::binary) {
+        reply.put<std::uint32_t>(NL_POLICY_TYPE_ATTR_MAX_LENGTH, rule.size);
+    }
+    reply.put<std::uint32_t>(NL_POLICY_TYPE_ATTR_TYPE, type);
+}
+
+void put_extended(
+    ReplyBuilder& reply, const MessageView& request, int error, const ExtendedAck& said
 ) {
+    reply.put_text(NLMSGERR_ATTR_MSG, said.text);
+    if (error == 0 || said.attribute == nullptr) return;
+    const auto offset = said.attribute - request.bytes().data();
+    reply.put<std::uint32_t>(NLMSGERR_ATTR_OFFS, static_cast<std::uint32_t>(offset));
+    put_policy(reply, said.rule);
+}
+
+/// Linux: af_netlink.c netlink_ack.
+Datagram make_acknowledgement(
+    const MessageView& request,
+    std::uint32_t port,
+    int error,
+    const AckOptions& options,
+    const ExtendedAck& said
+) {
+    const bool capped = error == 0 || options.capped;
+    const bool extended = options.extended && !said.text.empty();
+    const auto flags =
+        static_cast<std::uint16_t>((capped ? NLM_F_CAPPED : 0) | (extended ? NLM_F_ACK_TLVS : 0));
     Datagram datagram;
     {
         ReplyBuilder reply{datagram, NLMSG_ERROR, flags, {request.header().nlmsg_seq, port}};
         append(datagram, std::int32_t{-error});
-        append(datagram, echoed);
-        // Linux: af_netlink.c netlink_ack reserves the echo with nlmsg_append, which counts the
-        // padding of an unaligned request in the length.
+        append(datagram, capped ? request.bytes().first(sizeof(nlmsghdr)) : request.bytes());
+        // The echo is reserved with nlmsg_append, which counts the padding of an unaligned request
+        // in the length.
         pad(datagram);
+        if (extended) put_extended(reply, request, error, said);
     }
     return datagram;
 }
@@ -100,21 +161,32 @@ void ReplyBuilder::put_text(std::uint16_t type, std::string_view text) {
     pad(datagram_);
 }
 
-Datagram make_ack(const MessageView& request, std::uint32_t port) {
-    return make_acknowledgement(
-        request, port, 0, NLM_F_CAPPED, request.bytes().first(sizeof(nlmsghdr))
-    );
+Datagram make_ack(
+    const MessageView& request,
+    std::uint32_t port,
+    const AckOptions& options,
+    const ExtendedAck& said
+) {
+    return make_acknowledgement(request, port, 0, options, said);
 }
 
-Datagram make_error(const MessageView& request, std::uint32_t port, int error) {
-    return make_acknowledgement(request, port, error, 0, request.bytes());
+Datagram make_error(
+    const MessageView& request,
+    std::uint32_t port,
+    int error,
+    const AckOptions& options,
+    const ExtendedAck& said
+) {
+    return make_acknowledgement(request, port, error, options, said);
 }
 
-Datagram make_done(const ReplyTo& to) {
+Datagram make_done(const ReplyTo& to, std::string_view text) {
     Datagram datagram;
     {
-        ReplyBuilder reply{datagram, NLMSG_DONE, NLM_F_MULTI, to};
+        const int flags = text.empty() ? NLM_F_MULTI : NLM_F_MULTI | NLM_F_ACK_TLVS;
+        ReplyBuilder reply{datagram, NLMSG_DONE, static_cast<std::uint16_t>(flags), to};
         append(datagram, std::int32_t{0});
+        if (!text.empty()) reply.put_text(NLMSGERR_ATTR_MSG, text);
     }
     return datagram;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "compat/netlink/message.hpp"
+#include "compat/netlink/policy.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -71,13 +72,32 @@ private:
     std::size_t start_;
 };
 
-/// Success: error 0 and the request's header. Linux: af_netlink.c netlink_ack.
-Datagram make_ack(const MessageView& request, std::uint32_t port);
+/// What a client asked its socket for.
+struct AckOptions {
+    bool capped = false;    ///< NETLINK_CAP_ACK: errors echo the header only
+    bool extended = false;  ///< NETLINK_EXT_ACK: errors and acknowledgements say what is wrong
 
-/// Failure with a positive `error` number: the whole request is echoed.
-Datagram make_error(const MessageView& request, std::uint32_t port, int error);
+    friend bool operator==(const AckOptions&, const AckOptions&) = default;
+};
+
+/// Success: error 0 and the request's header. Linux: af_netlink.c netlink_ack.
+Datagram make_ack(
+    const MessageView& request,
+    std::uint32_t port,
+    const AckOptions& options = {},
+    const ExtendedAck& said = {}
+);
+
+/// Failure with a positive `error` number: the whole request is echoed, unless capped.
+Datagram make_error(
+    const MessageView& request,
+    std::uint32_t port,
+    int error,
+    const AckOptions& options = {},
+    const ExtendedAck& said = {}
+);
 
 /// The end of a dump, always a datagram of its own. Linux: af_netlink.c netlink_dump_done.
-Datagram make_done(const ReplyTo& to);
+Datagram make_done(const ReplyTo& to, std::string_view text = {});
 
 }  // namespace nlvs::netlink

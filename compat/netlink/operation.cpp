@@ -6,11 +6,13 @@ namespace nlvs::netlink {
 
 namespace {
 
-bool has_reserved_bits(const MessageView& message, const genlmsghdr& header) noexcept {
-    if (header.reserved != 0) return true;
+/// What is wrong with the bits that are reserved; empty if nothing is.
+std::string_view reserved_bits(const MessageView& message, const genlmsghdr& header) noexcept {
+    if (header.reserved != 0) return "genlmsghdr.reserved field is not 0";
     unsigned flags = message.header().nlmsg_flags;
     if (message.wants_dump()) flags &= ~unsigned{NLM_F_DUMP};
-    return (flags & ~unsigned{NLM_F_REQUEST | NLM_F_ACK | NLM_F_ECHO}) != 0;
+    const bool known = (flags & ~unsigned{NLM_F_REQUEST | NLM_F_ACK | NLM_F_ECHO}) == 0;
+    return known ? "" : "ambiguous or reserved bits set in nlmsg_flags";
 }
 
 }  // namespace
@@ -19,12 +21,15 @@ std::expected<std::uint8_t, Refusal> select_operation(
     const MessageView& message,
     std::span<const Operation> operations,
     std::uint8_t first_strict_command,
-    bool privileged
+    bool privileged,
+    ExtendedAck* said
 ) noexcept {
     const auto header = message.generic_header();
     if (!header) return std::unexpected{Refusal::invalid};
-    if (header->cmd >= first_strict_command && has_reserved_bits(message, *header)) {
-        return std::unexpected{Refusal::invalid};
+    if (header->cmd >= first_strict_command) {
+        const std::string_view wrong = reserved_bits(message, *header);
+        if (said != nullptr) said->text = wrong;
+        if (!wrong.empty()) return std::unexpected{Refusal::invalid};
     }
     const auto found = std::ranges::find(operations, header->cmd, &Operation::command);
     if (found == operations.end()) return std::unexpected{Refusal::not_supported};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "compat/netlink/message.hpp"
+#include "compat/netlink/policy.hpp"
 
 #include <cstdint>
 #include <expected>
@@ -24,7 +25,8 @@ std::expected<std::uint8_t, Refusal> select_operation(
     const MessageView& message,
     std::span<const Operation> operations,
     std::uint8_t first_strict_command,
-    bool privileged
+    bool privileged,
+    ExtendedAck* said = nullptr
 ) noexcept;
 
 }  // namespace nlvs::netlink

@@ -9,6 +9,7 @@
 #include <expected>
 #include <initializer_list>
 #include <optional>
+#include <string_view>
 
 namespace nlvs::netlink {
 
@@ -29,6 +30,14 @@ struct AttributeRule {
     std::uint16_t id;
     Kind kind;
     std::uint16_t size = 0;
+};
+
+/// What is said about a request besides an errno. Views into the request and static text.
+/// Linux: include/linux/netlink.h netlink_ext_ack.
+struct ExtendedAck {
+    std::string_view text;                 ///< empty: nothing to say
+    const std::byte* attribute = nullptr;  ///< header of the refused attribute
+    AttributeRule rule{};                  ///< what that had to be
 };
 
 /// Why a payload was refused: the kernel's EINVAL and ERANGE.
@@ -56,19 +65,24 @@ private:
 template <std::size_t max>
 class Attributes {
 public:
-    /// Every attribute with a known number is checked, duplicates too.
+    /// Every attribute with a known number is checked, duplicates too. What there is to say goes
+    /// to `said`, also about what is accepted. Linux: lib/nlattr.c __nla_validate_parse.
     static std::expected<Attributes, Malformed> parse(
-        Bytes bytes, const Policy<max>& policy
+        Bytes bytes, const Policy<max>& policy, ExtendedAck* said = nullptr
     ) noexcept {
         Attributes result;
         while (const auto attribute = take_attribute(bytes)) {
             const std::size_t id = attribute->type();
             if (id == 0 || id > max) continue;
             if (const auto bad = check(policy[id], attribute->payload())) {
+                if (said != nullptr) {
+                    *said = {refused, attribute->payload().data() - sizeof(nlattr), policy[id]};
+                }
                 return std::unexpected{*bad};
             }
             result.found_[id] = attribute;
         }
+        if (!bytes.empty() && said != nullptr) said->text = leftover;
         return result;
     }
 
@@ -87,6 +101,9 @@ public:
     }
 
 private:
+    static constexpr std::string_view refused = "Attribute failed policy validation";
+    static constexpr std::string_view leftover = "bytes leftover after parsing attributes";
+
     std::array<std::optional<AttributeView>, max + 1> found_;
 };
 

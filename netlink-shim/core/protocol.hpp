@@ -26,6 +26,12 @@ inline constexpr std::uint16_t sockopt_message_type = 0x4957;
 /// answer, a bare header, leaves after everything that this client can be given now.
 inline constexpr std::uint16_t flush_message_type = 0x4958;
 
+/// Options of the client's socket change what errors look like, and only a front end sees them: if
+/// one is set, this message comes first in the datagram. Its payload is a word (u32) of these bits.
+inline constexpr std::uint16_t options_message_type = 0x4959;
+inline constexpr std::uint32_t option_cap_ack = 1;  ///< NETLINK_CAP_ACK
+inline constexpr std::uint32_t option_ext_ack = 2;  ///< NETLINK_EXT_ACK
+
 inline constexpr char ipvs_family_name[] = "IPVS";
 
 /// Where daemons register: <run directory>/<network namespace inode>/registration.

@@ -62,6 +62,12 @@ Recipient controller_recipient(
                                                                      : Recipient::kernel;
 }
 
+/// Linux: genetlink.c genl_rcv_msg, af_netlink.c netlink_rcv_skb.
+bool is_nobodys(std::uint16_t type) noexcept {
+    const bool is_private = type >= ipvs_family_id && type <= options_message_type;
+    return type < NLMSG_MIN_TYPE || (type > GENL_MAX_ID && !is_private);
+}
+
 bool has_prefix(const char* text, const char* prefix) noexcept {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
@@ -178,8 +184,9 @@ Run next_run(const ScatteredBytes& bytes, std::size_t offset) noexcept {
         nlmsghdr header;
         if (bytes.copy(offset + length, &header, sizeof(header)) < sizeof(header)) break;
         if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > rest - length) break;
-        if (length > 0 && recipient_of(bytes, offset + length) != recipient)
-            return {length, recipient};
+        const bool stays = length == 0 || recipient_of(bytes, offset + length) == recipient ||
+                           (recipient == Recipient::daemon && is_nobodys(header.nlmsg_type));
+        if (!stays) return {length, recipient};
         const std::size_t step = NLMSG_ALIGN(static_cast<std::size_t>(header.nlmsg_len));
         if (step >= rest - length) break;
         length += step;

@@ -49,7 +49,9 @@ enum class Recipient : std::uint8_t {
 /// kernel's own, so these stay with it and no other family can be disturbed.
 Recipient recipient_of(const ScatteredBytes& bytes, std::size_t offset) noexcept;
 
-/// Consecutive messages of one datagram with the same recipient.
+/// Consecutive messages of one datagram with the same recipient. A message that no family can have
+/// (a control message, a type beyond all families) goes along with one for the daemon before it:
+/// the answer is the same from both, and only so it keeps its place.
 struct Run {
     std::size_t length;
     Recipient recipient;

@@ -22,30 +22,37 @@ Answer GenlDispatcher::handle(std::span<const std::byte> bytes, const Client& cl
     if (!message) return {};
 
     Answer answer;
+    netlink::ExtendedAck said;
     if (message->is_request() && message->type() >= NLMSG_MIN_TYPE) {
-        auto outcome = route(*message, client);
+        auto outcome = route(*message, client, said);
         if (!outcome) {
             const int error = ipvs::to_errno(outcome.error(), ipvs::Door::netlink);
-            answer.datagrams.push_back(netlink::make_error(*message, client.port, error));
+            answer.datagrams.push_back(
+                netlink::make_error(*message, client.port, error, client.options, said)
+            );
             return answer;
         }
         answer = std::move(*outcome);
     }
     if (message->wants_ack() && !answer.dump) {
-        answer.datagrams.push_back(netlink::make_ack(*message, client.port));
+        answer.datagrams.push_back(netlink::make_ack(*message, client.port, client.options, said));
     }
     return answer;
 }
 
-Result<Answer> GenlDispatcher::route(const MessageView& message, const Client& client) {
+Result<Answer> GenlDispatcher::route(
+    const MessageView& message, const Client& client, netlink::ExtendedAck& said
+) {
     if (message.type() == GENL_ID_CTRL) return controller_.handle(message, client);
-    if (message.type() == family_id_) return execute(message, client);
+    if (message.type() == family_id_) return execute(message, client, said);
     return std::unexpected{Error::unknown_message_type};
 }
 
-Result<Answer> GenlDispatcher::execute(const MessageView& message, const Client& client) {
+Result<Answer> GenlDispatcher::execute(
+    const MessageView& message, const Client& client, netlink::ExtendedAck& said
+) {
     const auto command = netlink::select_operation(
-        message, ipvs_genl::operations, ipvs_genl::first_strict_command, client.privileged
+        message, ipvs_genl::operations, ipvs_genl::first_strict_command, client.privileged, &said
     );
     if (!command) return std::unexpected{to_error(command.error())};
 
@@ -53,10 +60,10 @@ Result<Answer> GenlDispatcher::execute(const MessageView& message, const Client&
     Answer answer;
     if (message.wants_dump()) {
         if (client.dump_running) return std::unexpected{Error::busy};
-        answer.dump = dump(*command, message, to);
+        answer.dump = dump(*command, message, client);
         return answer;
     }
-    const auto request = ipvs_genl::decode_command(message.attributes());
+    const auto request = ipvs_genl::decode_command(message.attributes(), &said);
     if (!request) return std::unexpected{request.error()};
     switch (*command) {
         case IPVS_CMD_GET_SERVICE:
@@ -68,7 +75,7 @@ Result<Answer> GenlDispatcher::execute(const MessageView& message, const Client&
             return answer;
         }
         default: {
-            const auto done = change(*command, *request);
+            const auto done = change(*command, *request, said);
             if (!done) return std::unexpected{done.error()};
             return answer;
         }
@@ -100,22 +107,27 @@ Result<Datagram> GenlDispatcher::reply(
 // Linux: ip_vs_ctl.c ip_vs_genl_dump_services, _dests, _daemons. Attributes are looked at by
 // GET_DEST alone, and whatever is wrong with them makes its listing empty.
 std::unique_ptr<Dump> GenlDispatcher::dump(
-    std::uint8_t command, const MessageView& message, const netlink::ReplyTo& to
+    std::uint8_t command, const MessageView& message, const Client& client
 ) const {
+    const netlink::ReplyTo to{message.header().nlmsg_seq, client.port};
     const ipvs_genl::ReplyContext context{.family_id = family_id_, .flags = NLM_F_MULTI, .to = to};
     if (command == IPVS_CMD_GET_SERVICE) return std::make_unique<ServiceDump>(control_, context);
     if (command == IPVS_CMD_GET_DAEMON) return std::make_unique<DaemonDump>(control_, context);
 
     std::optional<ipvs::ServiceKey> service;
-    if (const auto request = ipvs_genl::decode_command(message.attributes())) {
+    netlink::ExtendedAck said;
+    if (const auto request = ipvs_genl::decode_command(message.attributes(), &said)) {
         const auto key = ipvs_genl::decode_service_key((*request)[IPVS_CMD_ATTR_SERVICE]);
         if (key) service = *key;
     }
-    return std::make_unique<DestinationDump>(control_, context, std::move(service));
+    if (!client.options.extended) said = {};
+    return std::make_unique<DestinationDump>(control_, context, std::move(service), said.text);
 }
 
 // Linux: ip_vs_ctl.c ip_vs_genl_set_cmd, ip_vs_genl_set_daemon.
-Result<void> GenlDispatcher::change(std::uint8_t command, const ipvs_genl::Command& request) {
+Result<void> GenlDispatcher::change(
+    std::uint8_t command, const ipvs_genl::Command& request, netlink::ExtendedAck& said
+) {
     const auto& service = request[IPVS_CMD_ATTR_SERVICE];
     switch (command) {
         case IPVS_CMD_NEW_SERVICE:
@@ -142,12 +154,13 @@ Result<void> GenlDispatcher::change(std::uint8_t command, const ipvs_genl::Comma
         case IPVS_CMD_SET_CONFIG:
             return control_.set_timeouts(ipvs_genl::decode_timeouts(request));
         case IPVS_CMD_NEW_DAEMON: {
-            const auto daemon = ipvs_genl::decode_daemon(request[IPVS_CMD_ATTR_DAEMON]);
+            const auto daemon = ipvs_genl::decode_daemon(request[IPVS_CMD_ATTR_DAEMON], &said);
             if (!daemon) return std::unexpected{daemon.error()};
+            if (control_.mixes_families()) return std::unexpected{Error::invalid_argument};
             return control_.start_daemon(*daemon);
         }
         case IPVS_CMD_DEL_DAEMON: {
-            const auto state = ipvs_genl::decode_daemon_state(request[IPVS_CMD_ATTR_DAEMON]);
+            const auto state = ipvs_genl::decode_daemon_state(request[IPVS_CMD_ATTR_DAEMON], &said);
             if (!state) return std::unexpected{state.error()};
             return control_.stop_daemon(*state);
         }

@@ -23,16 +23,22 @@ public:
     Answer handle(std::span<const std::byte> bytes, const Client& client) override;
 
 private:
-    ipvs::Result<Answer> route(const netlink::MessageView& message, const Client& client);
-    ipvs::Result<Answer> execute(const netlink::MessageView& message, const Client& client);
+    ipvs::Result<Answer> route(
+        const netlink::MessageView& message, const Client& client, netlink::ExtendedAck& said
+    );
+    ipvs::Result<Answer> execute(
+        const netlink::MessageView& message, const Client& client, netlink::ExtendedAck& said
+    );
     ipvs::Result<Datagram> reply(
         std::uint8_t command, const ipvs_genl::Command& request, const netlink::ReplyTo& to
     ) const;
     std::unique_ptr<Dump> dump(
-        std::uint8_t command, const netlink::MessageView& message, const netlink::ReplyTo& to
+        std::uint8_t command, const netlink::MessageView& message, const Client& client
     ) const;
 
-    ipvs::Result<void> change(std::uint8_t command, const ipvs_genl::Command& request);
+    ipvs::Result<void> change(
+        std::uint8_t command, const ipvs_genl::Command& request, netlink::ExtendedAck& said
+    );
     ipvs::Result<void> change_destination(std::uint8_t command, const ipvs_genl::Command& request);
 
     ipvs::Control& control_;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace nlvs::shim {
@@ -35,18 +36,20 @@ public:
     DestinationDump(
         const ipvs::Control& control,
         const ipvs_genl::ReplyContext& context,
-        std::optional<ipvs::ServiceKey> service
+        std::optional<ipvs::ServiceKey> service,
+        std::string_view said = {}
     )
-        : control_{control}, context_{context}, service_{std::move(service)} {}
+        : control_{control}, context_{context}, service_{std::move(service)}, said_{said} {}
 
     Datagram next(std::size_t size) override;
 
-    Datagram done() override { return netlink::make_done(context_.to); }
+    Datagram done() override { return netlink::make_done(context_.to, said_); }
 
 private:
     const ipvs::Control& control_;
     ipvs_genl::ReplyContext context_;
     std::optional<ipvs::ServiceKey> service_;
+    std::string_view said_;  ///< about the request, with the end of the listing; static text
     ipvs::Cursor cursor_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "compat/netlink/builder.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,6 +39,7 @@ struct Client {
     std::uint32_t port = 0;         ///< netlink port id
     bool privileged = true;         ///< CAP_NET_ADMIN over the namespace
     bool dump_running = false;      ///< a second dump on the same port is EBUSY
+    netlink::AckOptions options{};
 };
 
 /// Turns one netlink message (header and payload, exactly nlmsg_len bytes) into its answer.

@@ -53,6 +53,13 @@ std::uint32_t bind_socket(int socket) {
     return name.nl_pid;
 }
 
+netlink::AckOptions decode_options(std::span<const std::byte> message) {
+    std::uint32_t word = 0;
+    if (message.size() >= sizeof(nlmsghdr) + sizeof(word))
+        std::memcpy(&word, message.data() + sizeof(nlmsghdr), sizeof(word));
+    return {.capped = (word & option_cap_ack) != 0, .extended = (word & option_ext_ack) != 0};
+}
+
 bool lists_all_families(std::span<const std::byte> message) {
     nlmsghdr header;
     genlmsghdr command;
@@ -128,17 +135,25 @@ void NetlinkSocket::receive_all() {
 
 /// Linux: af_netlink.c netlink_rcv_skb.
 void NetlinkSocket::receive_datagram(std::span<const std::byte> bytes, std::uint32_t sender) {
+    netlink::AckOptions options;
     while (bytes.size() >= sizeof(nlmsghdr)) {
         nlmsghdr header;
         std::memcpy(&header, bytes.data(), sizeof(header));
         if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > bytes.size()) break;
-        handle_message(bytes.first(header.nlmsg_len), sender);
+        const auto message = bytes.first(header.nlmsg_len);
+        if (header.nlmsg_type == options_message_type) {
+            options = decode_options(message);
+        } else {
+            handle_message(message, sender, options);
+        }
         bytes = bytes.subspan(std::min(NLMSG_ALIGN(std::size_t{header.nlmsg_len}), bytes.size()));
     }
     advance(sender);
 }
 
-void NetlinkSocket::handle_message(std::span<const std::byte> message, std::uint32_t sender) {
+void NetlinkSocket::handle_message(
+    std::span<const std::byte> message, std::uint32_t sender, const netlink::AckOptions& options
+) {
     ++counters_.messages;
     nlmsghdr header;
     std::memcpy(&header, message.data(), sizeof(header));
@@ -148,6 +163,7 @@ void NetlinkSocket::handle_message(std::span<const std::byte> message, std::uint
     Client client;
     client.port = sender;
     client.dump_running = conversation->session.dump_running();
+    client.options = options;
     MessageHandler& handler = header.nlmsg_type == sockopt_message_type ? sockopt_ : family_;
     Answer answer = handler.handle(message, client);
     if (answer.dump && lists_all_families(message))

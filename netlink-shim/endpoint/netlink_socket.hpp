@@ -60,7 +60,9 @@ private:
     void wait();
     void receive_all();
     void receive_datagram(std::span<const std::byte> bytes, std::uint32_t sender);
-    void handle_message(std::span<const std::byte> message, std::uint32_t sender);
+    void handle_message(
+        std::span<const std::byte> message, std::uint32_t sender, const netlink::AckOptions& options
+    );
     void flush(std::span<const std::byte> message, std::uint32_t sender);
     void advance(std::uint32_t client);
     void schedule(std::uint32_t client, const std::shared_ptr<Conversation>& conversation);

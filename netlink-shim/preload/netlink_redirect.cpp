@@ -4,6 +4,7 @@
 #include "netlink-shim/core/rules.hpp"
 #include "netlink-shim/preload/answer_wait.hpp"
 #include "netlink-shim/preload/libc.hpp"
+#include "netlink-shim/preload/with_options.hpp"
 
 #include <atomic>
 
@@ -23,7 +24,7 @@ constinit std::atomic<bool> generic_netlink_seen = false;
 namespace {
 
 constexpr int inherited_scan = 32;
-constexpr std::size_t max_parts = 64;
+constexpr std::size_t max_parts = WithOptions::max_parts;
 // For a daemon that is stopped or busy; it never holds up a client that does not wait for long.
 constexpr timeval longest_wait = {0, 100'000};
 
@@ -97,17 +98,18 @@ ssize_t send_to_daemon(
     int socket, const msghdr& message, int flags, Recipient recipient, Registration daemon
 ) noexcept {
     forget_kernel_peer(socket);
+    msghdr redirected = message;
+    const WithOptions options(socket, redirected);
     for (;;) {
         sockaddr_nl name = {};
         name.nl_family = AF_NETLINK;
         name.nl_pid = daemon.port;
-        msghdr redirected = message;
         redirected.msg_name = &name;
         redirected.msg_namelen = sizeof(name);
         last_daemon_port.store(daemon.port, std::memory_order_relaxed);
         note_request(socket, daemon.port);
         const ssize_t sent = send_on(socket, redirected, flags);
-        if (sent >= 0) return sent;
+        if (sent >= 0) return sent - options.size();
         note_request(socket, 0);
         if (errno == EPERM && recipient == Recipient::daemon_preferred)
             return send_on(socket, message, flags);
@@ -123,8 +125,37 @@ ssize_t send_to_daemon(
     }
 }
 
+std::uint32_t port_of(int socket) noexcept {
+    sockaddr_nl name = {};
+    socklen_t size = sizeof(name);
+    return syscall(SYS_getsockname, socket, &name, &size) == 0 ? name.nl_pid : 0;
+}
+
+/// True once the daemon has sent `client` all that it can be given now.
+bool flush_answers(std::uint32_t daemon, std::uint32_t client) noexcept {
+    const auto socket =
+        static_cast<int>(syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
+    if (socket < 0) return false;
+    syscall(SYS_setsockopt, socket, SOL_SOCKET, SO_RCVTIMEO, &longest_wait, sizeof(longest_wait));
+
+    struct {
+        nlmsghdr header;
+        std::uint32_t client;
+    } request = {{sizeof(request), flush_message_type, NLM_F_REQUEST, 0, 0}, client};
+
+    sockaddr_nl name = {};
+    name.nl_family = AF_NETLINK;
+    name.nl_pid = daemon;
+    const bool sent =
+        syscall(SYS_sendto, socket, &request, sizeof(request), 0, &name, sizeof(name)) >= 0;
+    const bool flushed =
+        sent && syscall(SYS_recvfrom, socket, &request, sizeof(request), 0, nullptr, nullptr) >= 0;
+    syscall(SYS_close, socket);
+    return flushed;
+}
+
 /// The kernel handles the messages of a datagram one after the other, so runs for different
-/// recipients may travel apart.
+/// recipients may travel apart, each when the one before has been answered.
 ssize_t send_runs(
     int socket,
     const msghdr& message,
@@ -133,8 +164,11 @@ ssize_t send_runs(
     const Registration& daemon
 ) noexcept {
     std::size_t offset = 0;
+    bool asked_daemon = false;
     while (offset < bytes.size()) {
         const Run run = next_run(bytes, offset);
+        if (asked_daemon) flush_answers(daemon.port, port_of(socket));
+        asked_daemon = run.recipient != Recipient::kernel;
         iovec parts[max_parts];
         msghdr piece = message;
         if (run.length < bytes.size()) {
@@ -190,35 +224,6 @@ bool rewrite_sender(int socket, void* name, std::size_t capacity) noexcept {
     sender.nl_pid = 0;
     memcpy(name, &sender, needed);
     return true;
-}
-
-std::uint32_t port_of(int socket) noexcept {
-    sockaddr_nl name = {};
-    socklen_t size = sizeof(name);
-    return syscall(SYS_getsockname, socket, &name, &size) == 0 ? name.nl_pid : 0;
-}
-
-/// True once the daemon has sent `client` all that it can be given now.
-bool flush_answers(std::uint32_t daemon, std::uint32_t client) noexcept {
-    const auto socket =
-        static_cast<int>(syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
-    if (socket < 0) return false;
-    syscall(SYS_setsockopt, socket, SOL_SOCKET, SO_RCVTIMEO, &longest_wait, sizeof(longest_wait));
-
-    struct {
-        nlmsghdr header;
-        std::uint32_t client;
-    } request = {{sizeof(request), flush_message_type, NLM_F_REQUEST, 0, 0}, client};
-
-    sockaddr_nl name = {};
-    name.nl_family = AF_NETLINK;
-    name.nl_pid = daemon;
-    const bool sent =
-        syscall(SYS_sendto, socket, &request, sizeof(request), 0, &name, sizeof(name)) >= 0;
-    const bool flushed =
-        sent && syscall(SYS_recvfrom, socket, &request, sizeof(request), 0, nullptr, nullptr) >= 0;
-    syscall(SYS_close, socket);
-    return flushed;
 }
 
 }  // namespace

@@ -54,6 +54,12 @@ BOOST_AUTO_TEST_CASE(sync_daemons_are_listed_with_effective_values_master_first)
     BOOST_TEST(list[1].max_length == 1024U);
 }
 
+BOOST_AUTO_TEST_CASE(a_sync_daemon_stops_at_once) {
+    BOOST_TEST_REQUIRE(control.start_daemon(daemon_of(1)).has_value());
+    BOOST_TEST(control.stop_daemon(1).has_value());
+    BOOST_TEST(fails(control.stop_daemon(1), Error::no_such_daemon));
+}
+
 BOOST_AUTO_TEST_CASE(mixed_families_and_sync_daemons_exclude_each_other) {
     const auto web = tcp_service("10.0.0.1", 80);
     BOOST_TEST_REQUIRE(control.add_service(web, scheduled_by("rr")).has_value());
@@ -63,7 +69,9 @@ BOOST_AUTO_TEST_CASE(mixed_families_and_sync_daemons_exclude_each_other) {
     BOOST_TEST(fails(control.add_destination(web, tunnel), Error::invalid_argument));
     BOOST_TEST_REQUIRE(control.stop_daemon(1).has_value());
     BOOST_TEST(control.add_destination(web, tunnel).has_value());
-    BOOST_TEST(fails(control.start_daemon(daemon_of(1)), Error::invalid_argument));
+    BOOST_TEST(control.mixes_families());
+    BOOST_TEST_REQUIRE(control.remove_destination(web, tunnel.key).has_value());
+    BOOST_TEST(!control.mixes_families());
 }
 
 BOOST_AUTO_TEST_CASE(timeouts_keep_what_is_zero_and_refuse_what_jiffies_cannot_hold) {

@@ -76,11 +76,11 @@ BOOST_AUTO_TEST_CASE(a_service_is_visible_with_everything_workers_need) {
     BOOST_TEST(tracker.tracked.size() == 2U);
 }
 
-BOOST_AUTO_TEST_CASE(a_longer_persistence_than_ticks_can_tell_is_cut) {
+BOOST_AUTO_TEST_CASE(a_longer_persistence_than_jiffies_can_tell_wraps) {
     auto spec = scheduled_by("rr");
     spec.timeout = ~0U;
     BOOST_TEST_REQUIRE(control.add_service(web, spec).has_value());
-    BOOST_TEST(published(web)->persistence_timeout == 0x7FFFFFFFU);
+    BOOST_TEST(published(web)->persistence_timeout == 17179868U * forwarding::ticks_per_second);
 }
 
 BOOST_AUTO_TEST_CASE(counters_and_scheduler_state_exist_before_the_node) {

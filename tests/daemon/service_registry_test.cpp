@@ -116,6 +116,14 @@ BOOST_AUTO_TEST_CASE(an_edit_that_fails_changes_nothing) {
     BOOST_TEST(service.spec.timeout == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(every_scheduler_of_the_kernel_is_known) {
+    std::uint16_t port = 1;
+    for (const char* name : {"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "mh", "sed",
+                             "nq", "fo", "ovf", "twos"}) {
+        BOOST_TEST(add(tcp("10.0.0.9", port++), scheduled(name)).spec.scheduler == name);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(none_is_a_scheduler) {
     BOOST_TEST(add(tcp("10.0.0.1", 80), scheduled("none")).spec.scheduler == "none");
 }

@@ -223,7 +223,7 @@ Result<void> FakeControl::set_timeouts(const ipvs::Timeouts& timeouts) {
     return {};
 }
 
-bool FakeControl::has_mixed_families() const {
+bool FakeControl::mixes_families() const {
     return std::ranges::any_of(services, [](const Entry& entry) {
         return std::ranges::any_of(entry.destinations, [&](const auto& numbered) {
             return numbered.second.spec.key.address.family() != ipvs::family_of(entry.view.key);
@@ -234,7 +234,6 @@ bool FakeControl::has_mixed_families() const {
 // Linux: ip_vs_sync.c start_sync_thread. The message length is bounded by the MTU of the
 // interface, 1500 here.
 Result<void> FakeControl::start_daemon(const ipvs::SyncDaemonConfig& config) {
-    if (has_mixed_families()) return fail(Error::invalid_argument);
     static const std::set<std::string> interfaces{"lo", "eth0", "eth1"};
     if (!interfaces.contains(config.interface)) return fail(Error::no_such_device);
     if (config.state != 1 && config.state != 2) return fail(Error::invalid_argument);

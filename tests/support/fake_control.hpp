@@ -50,6 +50,7 @@ public:
     ipvs::Timeouts timeouts() const override { return current_timeouts; }
 
     ipvs::Result<void> set_timeouts(const ipvs::Timeouts& timeouts) override;
+    bool mixes_families() const override;
     ipvs::Result<void> start_daemon(const ipvs::SyncDaemonConfig& config) override;
     ipvs::Result<void> stop_daemon(std::uint32_t state) override;
 
@@ -69,7 +70,6 @@ private:
     Entry* find(const ipvs::ServiceKey& key);
     const Entry* find(const ipvs::ServiceKey& key) const;
     ipvs::Result<void> check(const Entry& service, const ipvs::DestinationSpec& spec) const;
-    bool has_mixed_families() const;
 
     ipvs::Cursor next_number_ = 1;
 };

@@ -13,13 +13,13 @@ Needs root, the build in build/ (or $NLVS_BUILD) and, for the kernel, QEMU. READ
 
 import argparse
 import difflib
-import hashlib
-import json
 import lzma
 import os
 import signal
+import struct
 import sys
 import time
+import zlib
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -30,11 +30,15 @@ import answers  # noqa: E402
 import generator  # noqa: E402
 import model  # noqa: E402
 from shrink import shrink  # noqa: E402
-from sides import Daemon, Machine, encoded  # noqa: E402
+from sides import Daemon, Machine  # noqa: E402
 
 RECORDED = HERE / "recorded.xz"
 BATCH = 250
 MOST_DIFFERENCES = 10
+# A record: how many numbered sequences; then, for regressions and these, the checksum of the
+# sequence, the length of the kernel's answers, the answers.
+COUNT = struct.Struct("=I")
+ANSWER = struct.Struct("=II")
 
 
 def regressions():
@@ -44,11 +48,18 @@ def regressions():
     }
 
 
-def slice_of(count):
-    """Names and sequences of what is recorded."""
-    found = regressions()
-    found.update((str(number), generator.sequence(number)) for number in range(1, count + 1))
-    return found
+def batches(first, count, *, with_regressions):
+    """Names and sequences, some at a time: a run may be longer than memory."""
+    named = list(regressions().items()) if with_regressions else []
+    for start in range(first, first + count, BATCH):
+        numbers = range(start, min(start + BATCH, first + count))
+        named += [(str(number), generator.sequence(number)) for number in numbers]
+        yield zip(*named)
+        named = []
+
+
+def digest(steps):
+    return zlib.crc32(model.encode_sequence(steps))
 
 
 def difference(steps, kernel, daemon):
@@ -71,38 +82,42 @@ def report(passed, failed):
 
 
 def check_slice(build, file):
-    recorded = lzma.decompress(file.read_bytes())
-    header, _, body = recorded.partition(b"\n")
-    header = json.loads(header)
-    sequences = slice_of(header["count"])
-    names, steps = list(sequences), list(sequences.values())
-    if digest(steps) != header["sequences"]:
-        print("the generator or regressions/ changed: record the slice again")
-        return report(0, 1)
-    wanted = answers.split(body)
-    with Daemon(build) as daemon:
-        played = daemon.play(steps)
-    failed = [i for i in range(len(steps)) if wanted[i] != played[i]]
-    for i in failed[:MOST_DIFFERENCES]:
-        print_difference(names[i], steps[i], wanted[i], played[i])
-    return report(len(steps) - len(failed), len(failed))
-
-
-def digest(steps):
-    return hashlib.sha256(encoded(steps)).hexdigest()
+    passed = failed = 0
+    with lzma.open(file) as record, Daemon(build) as daemon:
+        (count,) = COUNT.unpack(record.read(COUNT.size))
+        for names, sequences in batches(1, count, with_regressions=True):
+            for name, steps, played in zip(names, sequences, daemon.play(sequences)):
+                checksum, size = ANSWER.unpack(record.read(ANSWER.size))
+                if checksum != digest(steps):
+                    print(f"{name} was recorded from another sequence: record the slice again")
+                    return report(passed, failed + 1)
+                wanted = record.read(size)
+                passed += wanted == played
+                failed += wanted != played
+                if wanted != played and failed <= MOST_DIFFERENCES:
+                    print_difference(name, steps, wanted, played)
+    return report(passed, failed)
 
 
 def record_slice(build, count, file, niceness):
-    steps = list(slice_of(count).values())
-    header = json.dumps({"count": count, "sequences": digest(steps)}).encode() + b"\n"
-    body = b""
-    with Machine(build, niceness) as machine:
-        for start in range(0, len(steps), BATCH):
-            for answer in machine.play(steps[start : start + BATCH]):
-                body += len(answer).to_bytes(4, sys.byteorder) + answer
-            print(f"{min(start + BATCH, len(steps))} recorded", file=sys.stderr)
-    file.write_bytes(lzma.compress(header + body, preset=9 | lzma.PRESET_EXTREME))
-    print(f"{len(steps)} sequences, {file.stat().st_size} bytes")
+    done = 0
+    with Machine(build, niceness) as machine, lzma.open(file, "wb", preset=9) as record:
+        record.write(COUNT.pack(count))
+
+        def write(sequences):
+            for steps, answer in zip(sequences, machine.end()):
+                record.write(ANSWER.pack(digest(steps), len(answer)) + answer)
+            print(f"{done} recorded", file=sys.stderr, flush=True)
+
+        playing = ()
+        for _, sequences in batches(1, count, with_regressions=True):
+            if playing:
+                write(playing)
+            machine.begin(sequences)
+            playing = sequences
+            done += len(sequences)
+        write(playing)
+    print(f"{done} sequences, {file.stat().st_size} bytes")
     return 0
 
 
@@ -111,19 +126,17 @@ def compare_live(build, first, count, options):
     most = options.differences
     started = time.monotonic()
     with Machine(build, options.nice) as machine, Daemon(build) as daemon:
-        for start in range(first, first + count, BATCH):
-            numbers = range(start, min(start + BATCH, first + count))
-            sequences = [generator.sequence(number) for number in numbers]
+        for names, sequences in batches(first, count, with_regressions=False):
             machine.begin(sequences)
             played = daemon.play(sequences)
             wanted = machine.end()
             different = [i for i in range(len(sequences)) if wanted[i] != played[i]]
             passed += len(sequences) - len(different)
             failed += len(different)
-            for i in different[: most]:
+            for i in different[:most]:
                 most -= 1
                 small = shrink(machine, daemon, sequences[i])
-                print_difference(f"{numbers[i]}, shrunk to", *small)
+                print_difference(f"{names[i]}, shrunk to", *small)
             if most <= 0:
                 break
             rate = (passed + failed) / (time.monotonic() - started)

@@ -28,6 +28,8 @@ def main():
     enter_new_namespace()
     Kernel().prepare(Surroundings("fuzz", traffic=False), directory)
     subprocess.run(["modprobe", "-a", *(f"ip_vs_{name}" for name in SCHEDULERS)], check=False)
+    # With one processor, a thread that was woken runs before a sleeper's next step.
+    Path("/sys/devices/system/cpu/cpu1/online").write_text("0")
     # A name nobody knows would start modprobe each time.
     Path("/proc/sys/kernel/modprobe").write_text("\n")
     (directory / "ready").touch()

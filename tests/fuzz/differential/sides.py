@@ -31,6 +31,13 @@ def encoded(sequences):
     return b"".join(encode_sequence(one) for one in sequences)
 
 
+def first_existing(*paths):
+    for path in paths:
+        if path.exists():
+            return path
+    raise SideError(f"there is no {' or '.join(map(str, paths))}: build first, or set NLVS_BUILD")
+
+
 class Daemon:
     """nlvsd without ports, in a network namespace that this process enters for good."""
 
@@ -38,7 +45,11 @@ class Daemon:
 
     def __init__(self, build):
         self.player = build / "tests" / "fuzz" / "differential-player"
-        self.engine = Nlvsd(build / "daemon" / "nlvsd", build / "netlink-shim" / "libnlvs-shim.so")
+        self.engine = Nlvsd(
+            first_existing(build / "bin" / "nlvsd", build / "daemon" / "nlvsd"),
+            first_existing(build / "lib" / "libnlvs-shim.so",
+                           build / "netlink-shim" / "libnlvs-shim.so"),
+        )
         self.directory = Path(tempfile.mkdtemp(prefix="nlvs-fuzz-"))
 
     def __enter__(self):

@@ -33,11 +33,10 @@ Bytes command(std::uint8_t number, const Bytes& attributes = {}) {
 }
 
 Bytes attribute(std::uint16_t type, const std::string& payload) {
-    Bytes result(NLA_HDRLEN);
     const nlattr header = {static_cast<std::uint16_t>(NLA_HDRLEN + payload.size()), type};
+    Bytes result(NLA_ALIGN(std::size_t{header.nla_len}));
     std::memcpy(result.data(), &header, sizeof(header));
-    result.insert(result.end(), payload.begin(), payload.end());
-    result.resize(NLA_ALIGN(result.size()));
+    std::memcpy(result.data() + NLA_HDRLEN, payload.data(), payload.size());
     return result;
 }
 
@@ -209,6 +208,35 @@ BOOST_AUTO_TEST_CASE(a_mixed_datagram_falls_into_runs) {
     BOOST_TEST(offset == bytes.size());
     iovec too_few[2];
     BOOST_TEST(bytes.slice(0, 20, too_few, 2) == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(what_no_family_can_have_stays_behind_what_is_ours) {
+    const Bytes ours = message(ipvs_family_id, 0, command(get_info));
+
+    const struct {
+        const char* name;
+        std::uint16_t type;
+        bool stays;
+    } rows[] = {
+        {"a control message", NLMSG_NOOP, true},
+        {"beyond all families", GENL_MAX_ID + 1, true},
+        {"keepalived's mistake", 0xFFF4, true},
+        {"a family's", 0x1b, false},
+        {"the last family's", GENL_MAX_ID, false},
+        {"a flush", flush_message_type, false},
+        {"options", options_message_type, false},
+    };
+
+    for (const auto& row : rows) {
+        BOOST_TEST_CONTEXT(row.name) {
+            const Bytes other = message(row.type, 0, {});
+            const Parts after(ours + other);
+            const std::size_t whole = ours.size() + other.size();
+            BOOST_TEST(next_run(after.view(), 0).length == (row.stays ? whole : ours.size()));
+            const Parts before(other + ours);
+            BOOST_TEST(next_run(before.view(), 0).length == other.size());
+        }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_length_that_lies_ends_the_datagram) {

@@ -168,6 +168,22 @@ BOOST_FIXTURE_TEST_CASE(a_length_that_lies_ends_the_datagram, Fixture) {
     BOOST_TEST(socket.sessions() == 0U);
 }
 
+BOOST_FIXTURE_TEST_CASE(options_hold_for_the_datagram_they_are_in, Fixture) {
+    const std::uint32_t both = option_cap_ack | option_ext_ack;
+    auto bytes =
+        message(options_message_type, {reinterpret_cast<const char*>(&both), sizeof(both)});
+    for (const auto& more : {message(ipvs_family_id), message(ipvs_family_id)})
+        bytes.insert(bytes.end(), more.begin(), more.end());
+    peer.send(bytes);
+    peer.send(message(options_message_type));
+    peer.send(message(ipvs_family_id));
+    run();
+    BOOST_TEST_REQUIRE(family.calls.size() == 3U);
+    BOOST_TEST((family.calls[0].client.options == nlvs::netlink::AckOptions{true, true}));
+    BOOST_TEST((family.calls[1].client.options == nlvs::netlink::AckOptions{true, true}));
+    BOOST_TEST((family.calls[2].client.options == nlvs::netlink::AckOptions{}));
+}
+
 BOOST_FIXTURE_TEST_CASE(each_answer_is_a_datagram_of_its_own, Fixture) {
     family.answer = [] {
         Answer answer;

@@ -59,11 +59,14 @@ Transcript read_transcript(const std::filesystem::path& path) {
     return transcript;
 }
 
-std::vector<Datagram> answer(shim::GenlDispatcher& dispatcher, const Exchange& exchange) {
+std::vector<Datagram> answer(
+    shim::GenlDispatcher& dispatcher, const Exchange& exchange, const netlink::AckOptions& options
+) {
+    const shim::Client client{.port = exchange.port, .options = options};
     std::vector<Datagram> result;
     netlink::Bytes rest{exchange.sent};
     while (const auto message = netlink::take_message(rest)) {
-        auto given = dispatcher.handle(message->bytes(), {.port = exchange.port});
+        auto given = dispatcher.handle(message->bytes(), client);
         for (auto& datagram : given.datagrams) result.push_back(std::move(datagram));
         if (!given.dump) continue;
         for (Datagram part = given.dump->next(4096); !part.empty(); part = given.dump->next(4096)) {
@@ -94,8 +97,8 @@ std::string describe(const std::vector<Datagram>& datagrams, std::uint16_t famil
     return text;
 }
 
-/// A client may ask its own socket (NETLINK_CAP_ACK) to cut the echo of an error. The socket of
-/// the client is out of the endpoint's sight: the whole request is echoed, the error is the same.
+/// A client may have asked its own socket (NETLINK_CAP_ACK) to cut the echo of an error, which the
+/// transcript does not show before the answer does.
 bool is_cut_error(const Datagram& datagram) {
     const auto message = netlink::MessageView::parse(datagram);
     return message && message->type() == NLMSG_ERROR &&
@@ -117,23 +120,15 @@ BOOST_AUTO_TEST_SUITE(transcript)
 
 BOOST_AUTO_TEST_CASE(recorded_sessions_are_answered_with_the_bytes_of_the_kernel) {
     std::size_t compared = 0;
-    std::size_t cut = 0;
     for (const auto& path : transcripts()) {
         const Transcript transcript = read_transcript(path);
         test::FakeControl control;
         shim::GenlDispatcher dispatcher{control, transcript.family_id};
         for (const Exchange& exchange : transcript.exchanges) {
             BOOST_TEST_CONTEXT(path.filename() << ":" << exchange.line) {
-                const auto given = answer(dispatcher, exchange);
-                if (!exchange.received.empty() && is_cut_error(exchange.received.front())) {
-                    BOOST_TEST_REQUIRE(given.size() == 1U);
-                    BOOST_TEST(
-                        test::to_hex(netlink::Bytes{given[0]}.subspan(16, 20)) ==
-                        test::to_hex(netlink::Bytes{exchange.received[0]}.subspan(16, 20))
-                    );
-                    ++cut;
-                    continue;
-                }
+                const bool capped =
+                    !exchange.received.empty() && is_cut_error(exchange.received.front());
+                const auto given = answer(dispatcher, exchange, {.capped = capped});
                 BOOST_TEST(
                     describe(given, transcript.family_id) ==
                     describe(exchange.received, transcript.family_id)
@@ -143,7 +138,6 @@ BOOST_AUTO_TEST_CASE(recorded_sessions_are_answered_with_the_bytes_of_the_kernel
         }
     }
     BOOST_TEST(compared > 1700U);
-    BOOST_TEST(cut == 1U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
