@@ -69,8 +69,11 @@ class Datagram:
     messages: tuple
     tail: bytes = b""
 
+    def content(self):
+        return b"".join(message.encode() for message in self.messages) + self.tail
+
     def encode(self):
-        content = b"".join(message.encode() for message in self.messages) + self.tail
+        content = self.content()
         return struct.pack("=BBHII", 0, 0, 0, 0, len(content)) + content
 
 
@@ -97,6 +100,26 @@ class SocketCall:
             "=BBHII", kind, self.null, self.option, self.length & 0xFFFFFFFF, len(self.value)
         )
         return head + self.value
+
+
+def types_of(content):
+    """The types of the messages that the kernel finds, whatever was meant to be one."""
+    while len(content) >= 16:
+        length, kind = struct.unpack_from("=IH", content)
+        if length < 16 or length > len(content):
+            return
+        yield kind
+        content = content[(length + 3) & ~3 :]
+
+
+def concerns_others(steps):
+    """A wrong length can turn an attribute into a message to another family of this kernel."""
+    return any(
+        16 <= kind < 1024
+        for step in steps
+        if isinstance(step, Datagram)
+        for kind in types_of(step.content())
+    )
 
 
 def encode_sequence(steps):
