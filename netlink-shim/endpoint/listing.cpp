@@ -44,12 +44,14 @@ Datagram DestinationDump::next(std::size_t size) {
 
 Datagram DaemonDump::next(std::size_t size) {
     Datagram datagram;
-    const auto daemons = control_.daemons();
-    for (; shown_ < daemons.size(); ++shown_) {
+    // Linux: ip_vs_ctl.c ip_vs_genl_dump_daemons remembers each role, not a position.
+    for (const ipvs::SyncDaemonConfig& daemon : control_.daemons()) {
+        if ((shown_ & daemon.state) != 0) continue;
         const bool fits = append_within(datagram, size, [&] {
-            ipvs_genl::append_daemon(datagram, context_, daemons[shown_]);
+            ipvs_genl::append_daemon(datagram, context_, daemon);
         });
         if (!fits) break;
+        shown_ |= daemon.state;
     }
     return datagram;
 }

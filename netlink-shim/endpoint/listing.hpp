@@ -65,7 +65,7 @@ public:
 private:
     const ipvs::Control& control_;
     ipvs_genl::ReplyContext context_;
-    std::size_t shown_ = 0;
+    std::uint32_t shown_ = 0;  ///< states of the daemons that were shown, as bits
 };
 
 }  // namespace nlvs::shim

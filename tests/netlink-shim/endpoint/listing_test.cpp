@@ -138,6 +138,23 @@ BOOST_AUTO_TEST_CASE(destinations_are_listed_newest_first_and_resumed) {
     BOOST_TEST(to_hex(datagrams.back()) == "1400000003000200030000003412000000000000");
 }
 
+BOOST_AUTO_TEST_CASE(a_listing_of_daemons_goes_on_with_the_role_it_has_not_shown) {
+    const auto start = [this](std::uint32_t state) {
+        ipvs::SyncDaemonConfig config;
+        config.state = state;
+        config.interface = "eth0";
+        BOOST_TEST(control.start_daemon(config).has_value());
+    };
+    start(2);
+    const auto answer = ask(message(IPVS_CMD_GET_DAEMON, with_dump));
+    BOOST_TEST(std::to_integer<int>(answer.dump->next(4096).at(28)) == 2);
+    start(1);
+    const auto rest = answer.dump->next(4096);
+    BOOST_TEST_REQUIRE(rest.size() == 84U);
+    BOOST_TEST(std::to_integer<int>(rest[28]) == 1);
+    BOOST_TEST(answer.dump->next(4096).empty());
+}
+
 BOOST_AUTO_TEST_CASE(daemons_are_listed_master_first) {
     for (const std::uint32_t state : {2U, 1U}) {
         ipvs::SyncDaemonConfig config;
