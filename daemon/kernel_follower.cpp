@@ -45,6 +45,7 @@ KernelFollower::KernelFollower(
       keeper_{context},
       routes_{configuration, reclaimer, keeper_, shadow_interfaces(data_plane), mirror_.state()},
       monitor_{context, mirror_},
+      marks_{context, configuration, reclaimer, [this] { return interface_names(); }, log},
       care_{context, data_plane.workers(), [this](const forwarding::NeighbourWanted& wanted) {
                 routes_.want(wanted);
             }},
@@ -58,6 +59,7 @@ KernelFollower::KernelFollower(
     routes_.on_port_change([this](forwarding::PortIndex port, const kni::Link& link) {
         follow_link(port, link);
     });
+    routes_.on_links_change([this] { marks_.names_changed(); });
     mirror_.observe(routes_);
     if (routes_packets) {
         router_.emplace(context, [this](const kni::RouterState& state) { routes_.route_by(state); });
@@ -74,6 +76,16 @@ void KernelFollower::start() {
         log_.warning("the kernel's routes take long to read; forwarding starts with what is there");
     }
     if (router_) router_->start();
+    marks_.start();
+    if (const std::string& error = marks_.monitor().error(); !error.empty()) {
+        log_.warning("the kernel's packet filter rules are not known yet: {}", error);
+    }
+}
+
+InterfaceNames KernelFollower::interface_names() const {
+    InterfaceNames names;
+    for (const auto& [index, link] : mirror_.state().links) names[index] = link.value.name;
+    return names;
 }
 
 void KernelFollower::follow_link(forwarding::PortIndex port, const kni::Link& link) {

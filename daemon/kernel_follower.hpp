@@ -5,6 +5,7 @@
 
 #include "daemon/data_plane.hpp"
 #include "daemon/log.hpp"
+#include "daemon/mark_publisher.hpp"
 #include "daemon/nic_addresses.hpp"
 #include "daemon/route_publisher.hpp"
 #include "daemon/worker_care.hpp"
@@ -52,12 +53,15 @@ public:
     /// Empty when packets of no service are always the kernel's.
     const std::optional<kni::RouterWatch>& router() const noexcept { return router_; }
 
+    const MarkPublisher& marks() const noexcept { return marks_; }
+
 private:
     struct Nic;
 
     void follow_link(forwarding::PortIndex port, const kni::Link& link);
     void follow_addresses(forwarding::PortIndex port, const IngressPublisher::Addresses& addresses);
     void watch_carriers();
+    InterfaceNames interface_names() const;
 
     DataPlane& data_plane_;
     const Log& log_;
@@ -67,6 +71,7 @@ private:
     RoutePublisher routes_;
     kni::Monitor monitor_;
     std::optional<kni::RouterWatch> router_;
+    MarkPublisher marks_;
     WorkerCare care_;
     boost::asio::steady_timer carriers_;
 };

@@ -117,6 +117,7 @@ void RoutePublisher::link_changed(const kni::Link* before, const kni::Link* afte
         if (after != nullptr && port_changed_) port_changed_(*port, link);
     }
     ingress_.refresh();
+    if (links_changed_) links_changed_();
     if (rules_name(state_, before, after)) {
         rules_changed(net::Family::inet);
         rules_changed(net::Family::inet6);

@@ -56,6 +56,9 @@ public:
     /// How far packets of no service are routed.
     void route_by(const kni::RouterState& router) { ingress_.route_by(router); }
 
+    /// Called after any change of a link.
+    void on_links_change(std::function<void()> changed) { links_changed_ = std::move(changed); }
+
     /// A worker has packets for a neighbour that is not resolved.
     void want(const forwarding::NeighbourWanted& wanted);
 
@@ -138,6 +141,7 @@ private:
     NeighbourPublisher neighbours_;
     IngressPublisher ingress_;
     PortChanged port_changed_;
+    std::function<void()> links_changed_;
     std::unordered_map<std::uint32_t, Tracked> tracked_;  ///< by DestinationId
     std::multimap<net::IpAddress, std::uint32_t> tracked_by_address_;
     Gateways gateways_;  ///< and how many prefixes have them

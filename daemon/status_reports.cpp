@@ -207,6 +207,37 @@ Report mirror(const KernelFollower* kernel) {
     return {{std::move(table), std::move(ignored), plain_routing(*kernel)}};
 }
 
+/// What becomes of the kernel's rules that set firewall marks.
+Report marks(const StatusSources& sources) {
+    if (sources.kernel == nullptr) return {{{"marks", {"marks"}, {{std::string{"none: no ports"}}}, true}}};
+    const MarkPublisher& publisher = sources.kernel->marks();
+    const nftables::MonitorCounters& counters = publisher.monitor().counters();
+    std::uint64_t asked = 0, undecided = 0;
+    for (forwarding::WorkerId id = 0; id < sources.data_plane->workers().size(); ++id) {
+        const auto& worker = sources.data_plane->workers().worker(id).counters;
+        asked += worker.marks_asked.read();
+        undecided += worker.marks_undecided.read();
+    }
+    Report::Table rules{"rules", {"family", "table", "chain", "handle", "followed", "reason"}, {}, false};
+    for (const MarkRule& rule : publisher.rules()) {
+        rules.rows.push_back(
+            {std::string{name_of_family(rule.family)}, rule.table, rule.chain, rule.handle,
+             rule.reason.empty(), rule.reason.empty() ? std::string{"-"} : rule.reason}
+        );
+    }
+    const std::string& error = publisher.monitor().error();
+    Report::Table state{
+        "marks",
+        {"rules_known", "generation", "rules", "packets_asked", "packets_undecided", "announcements",
+         "overflows", "reads", "failed_reads"},
+        {{error.empty() ? std::string{"yes"} : error, std::uint64_t{publisher.generation()},
+          std::uint64_t{publisher.rules().size()}, asked, undecided, counters.announcements,
+          counters.overflows, counters.reads, counters.failures}},
+        true
+    };
+    return {{std::move(state), std::move(rules)}};
+}
+
 }  // namespace
 
 void add_reports(StatusServer& server, const StatusSources& sources) {
@@ -223,6 +254,7 @@ void add_reports(StatusServer& server, const StatusSources& sources) {
     server.add("ports", [sources](StatusServer::Done done) { done(ports(sources.data_plane)); });
     server.add("mirror", [sources](StatusServer::Done done) { done(mirror(sources.kernel)); });
     server.add("drops", [sources](StatusServer::Done done) { done(drops(sources.data_plane)); });
+    server.add("marks", [sources](StatusServer::Done done) { done(marks(sources)); });
 }
 
 }  // namespace nlvs::daemon

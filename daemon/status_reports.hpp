@@ -21,7 +21,7 @@ struct StatusSources {
     std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
-/// Gives the server the reports "status", "workers", "ports", "mirror" and "drops".
+/// Gives the server the reports "status", "workers", "ports", "mirror", "drops" and "marks".
 void add_reports(StatusServer& server, const StatusSources& sources);
 
 }  // namespace nlvs::daemon

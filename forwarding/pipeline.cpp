@@ -179,7 +179,23 @@ void Pipeline::reply(const PacketContext& context, Connection<F>& connection) no
 template <class F>
 void Pipeline::miss(const PacketContext& context) noexcept {
     const auto& key = context.parsed.template flow<F>();
-    const Service* service = find_service<F>(key);
+    Marks marks;
+    if (has_marked_services() && may_be_for_host<F>(key)) [[unlikely]] {
+        // Only the owner asks the rules: what comes here by mistake may be of a known connection.
+        const WorkerId owner = owner_of<F>(context, key, nullptr);
+        if (owner != worker_.id && !context.taken_over) {
+            return worker_.outgoing.add(
+                owner, context.port, context.packet, shared_.hand_over, worker_.counters
+            );
+        }
+        if (!Lifecycle::may_schedule(context.parsed, context.settings.sysctls)) {
+            return pass_on(context);
+        }
+        const auto found = marks_of<F>(context);
+        if (!found) return transmit_.punt(context);
+        marks = *found;
+    }
+    const Service* service = find_service<F>(key, marks.service);
     const WorkerId owner = owner_of<F>(context, key, service);
     if (owner != worker_.id && !context.taken_over) {
         return worker_.outgoing.add(
@@ -191,7 +207,9 @@ void Pipeline::miss(const PacketContext& context) noexcept {
     }
     // Linux: ip_vs_core.c ip_vs_schedule — FTP data from port 20 is never scheduled.
     constexpr std::uint16_t ftp_data = 20;
-    if (key.source_port.host() == ftp_data || !is_for_host<F>(context, key)) return pass_on(context);
+    if (key.source_port.host() == ftp_data || !is_for_host<F>(context, key, marks.routing)) {
+        return pass_on(context);
+    }
     open<F>(context, *service);
 }
 
@@ -231,18 +249,60 @@ WorkerId Pipeline::owner_of(
         const bool stays = !service->has_masquerade && shared_.ports[context.port].flow_affine;
         return stays ? worker_.id : shared_.steering.owner(key.source, key.source_port);
     }
-    const RealServerKey server{key.protocol, key.source, key.source_port};
-    if (shared_.configuration.real_servers.find(server) == nullptr) return worker_.id;
-    return shared_.steering.owner(key.destination, key.destination_port);
+    if (has_marked_services() && is_local<F>(key.destination)) {
+        return shared_.steering.owner(key.source, key.source_port);
+    }
+    const Configuration& configuration = shared_.configuration;
+    RealServerKey server{key.protocol, key.source, key.source_port};
+    const RealServer* known = configuration.real_servers.find(server);
+    if (known == nullptr && has_marked_services()) {
+        // A destination that keeps the client's choice of port answers from any.
+        server.port = net::Port{};
+        known = configuration.real_servers.find(server);
+    }
+    if (known != nullptr) return shared_.steering.owner(key.destination, key.destination_port);
+    const bool by_mark = has_marked_services() && configuration.routes<F>().selective();
+    return by_mark ? shared_.steering.owner(key.source, key.source_port) : worker_.id;
+}
+
+/// Routing rules may send any packet to the host.
+template <class F>
+bool Pipeline::may_be_for_host(const FlowKey<F>& key) const noexcept {
+    return shared_.configuration.routes<F>().selective() || is_local<F>(key.destination);
+}
+
+/// The packet's firewall marks; none when it is for the kernel to say, or to do more.
+template <class F>
+auto Pipeline::marks_of(const PacketContext& context) noexcept -> std::optional<Marks> {
+    const Configuration& configuration = shared_.configuration;
+    const MarkProgram* program = F::family == net::Family::inet ? configuration.marks_v4.current()
+                                                                : configuration.marks_v6.current();
+    if (program == nullptr) return Marks{};
+    const MarkResult result = program->evaluate(
+        {{context.data(), context.packet->data_len},
+         context.parsed,
+         receiving_interface(configuration, context)}
+    );
+    worker_.counters.marks_asked.add(1);
+    if (result.outcome == MarkResult::Outcome::kernel) return std::nullopt;
+    const bool decided = result.outcome == MarkResult::Outcome::known &&
+                         (result.routing_mark_known || !configuration.routes<F>().selective());
+    if (decided) return Marks{result.mark, result.routing_mark};
+    worker_.counters.marks_undecided.add(1);
+    return std::nullopt;
 }
 
 /// Linux: ip_vs_ctl.c ip_vs_service_find.
 template <class F>
-const Service* Pipeline::find_service(const FlowKey<F>& key) const noexcept {
+const Service* Pipeline::find_service(const FlowKey<F>& key, std::uint32_t mark) const noexcept {
     const Configuration& configuration = shared_.configuration;
     const auto& of_family =
         F::family == net::Family::inet ? configuration.services_v4 : configuration.services_v6;
     if (of_family.load(std::memory_order_relaxed) == 0) return nullptr;
+    if (mark != 0) [[unlikely]] {
+        const ipvs::FirewallMarkKey by_mark{F::family, mark};
+        if (const Service* marked = configuration.services.find(by_mark)) return marked;
+    }
     ipvs::EndpointKey wanted{key.protocol, key.destination, key.destination_port};
     if (const Service* exact = configuration.services.find(wanted)) return exact;
     constexpr std::uint16_t ftp_data = 20;
@@ -267,10 +327,13 @@ bool Pipeline::is_local(const typename F::Address& address) const noexcept {
 
 /// Linux: ip_input.c ip_rcv_finish_core — the look-up that decides between LOCAL_IN and FORWARD.
 template <class F>
-bool Pipeline::is_for_host(const PacketContext& context, const FlowKey<F>& key) const noexcept {
+bool Pipeline::is_for_host(
+    const PacketContext& context, const FlowKey<F>& key, std::uint32_t mark
+) const noexcept {
     const RoutingPolicy& policy = shared_.configuration.routes<F>();
     RouteQuery query;
     query.destination = key.destination;
+    query.mark = mark;
     if (policy.selective()) [[unlikely]] describe_input<F>(shared_.configuration, context, query);
     const Route* route = policy.lookup(query);
     return route != nullptr && route->pick(0).type == NextHop::Type::local;
@@ -284,7 +347,7 @@ void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
     const FlowKey<F> key = context.parsed.template flow<F>().inverted();
     const auto found = worker_.connections<F>().find(key);
     if (!found) {
-        const WorkerId owner = owner_of<F>(context, key, find_service<F>(key));
+        const WorkerId owner = owner_of<F>(context, key, find_service<F>(key, 0));
         if (owner == worker_.id || context.taken_over) return pass_on(context);
         return worker_.outgoing.add(
             owner, context.port, context.packet, shared_.hand_over, worker_.counters

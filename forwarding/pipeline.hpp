@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "forwarding/connections/lifecycle.hpp"
 #include "forwarding/packet_context.hpp"
@@ -54,6 +55,12 @@ public:
     void expire_unavailable() noexcept;
 
 private:
+    /// Of one packet, at two times.
+    struct Marks {
+        std::uint32_t service = 0;
+        std::uint32_t routing = 0;
+    };
+
     void run_burst(rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now) noexcept;
     bool is_received(const PacketContext& context) const noexcept;
     void pass_on(const PacketContext& context) noexcept;
@@ -75,11 +82,20 @@ private:
     template <class F>
     void open(const PacketContext& context, const Service& service) noexcept;
     template <class F>
-    const Service* find_service(const FlowKey<F>& key) const noexcept;
+    const Service* find_service(const FlowKey<F>& key, std::uint32_t mark) const noexcept;
+    template <class F>
+    std::optional<Marks> marks_of(const PacketContext& context) noexcept;
+    template <class F>
+    bool may_be_for_host(const FlowKey<F>& key) const noexcept;
+
+    bool has_marked_services() const noexcept {
+        return shared_.configuration.firewall_mark_services.load(std::memory_order_relaxed) != 0;
+    }
+
     template <class F>
     bool is_local(const typename F::Address& address) const noexcept;
     template <class F>
-    bool is_for_host(const PacketContext& context, const FlowKey<F>& key) const noexcept;
+    bool is_for_host(const PacketContext& context, const FlowKey<F>& key, std::uint32_t mark) const noexcept;
     template <class F>
     WorkerId owner_of(
         const PacketContext& context, const FlowKey<F>& key, const Service* service

@@ -16,6 +16,13 @@ std::uint8_t type_of_service(const std::byte* l3, net::Family family) noexcept {
     return static_cast<std::uint8_t>(word >> 4) & 0xFC;  // RFC 8200: traffic class, without ECN
 }
 
+const Ingress* ingress_of(
+    const Configuration& configuration, const PacketContext& context
+) noexcept {
+    const std::uint64_t word = net::load<std::uint64_t>(context.data()) & station_mask;
+    return configuration.ingress.find({context.port, word, context.parsed.tags});
+}
+
 bool has_ports(std::uint8_t protocol) noexcept {
     const net::IpProtocol known{protocol};
     return known == net::IpProtocol::tcp || known == net::IpProtocol::udp ||
@@ -37,18 +44,22 @@ void describe_input(
         query.source_port = flow.source_port;
         query.destination_port = flow.destination_port;
     }
-    const std::uint64_t word = net::load<std::uint64_t>(context.data()) & station_mask;
-    const Ingress* ingress = configuration.ingress.find({context.port, word, parsed.tags});
+    const Ingress* ingress = ingress_of(configuration, context);
     query.input = ingress != nullptr
                       ? ingress->input
                       : configuration.ports[context.port].interface.load(std::memory_order_relaxed);
     query.vrf_table = ingress != nullptr ? ingress->vrf_table : 0;
 }
 
-template void
-describe_input<V4>(const Configuration&, const PacketContext&, RouteQuery&) noexcept;
-template void
-describe_input<V6>(const Configuration&, const PacketContext&, RouteQuery&) noexcept;
+template void describe_input<V4>(const Configuration&, const PacketContext&, RouteQuery&) noexcept;
+template void describe_input<V6>(const Configuration&, const PacketContext&, RouteQuery&) noexcept;
+
+std::uint32_t receiving_interface(
+    const Configuration& configuration, const PacketContext& context
+) noexcept {
+    const Ingress* ingress = ingress_of(configuration, context);
+    return ingress != nullptr ? ingress->interface : configuration.ports[context.port].interface.load(std::memory_order_relaxed);
+}
 
 void describe_output(const rte_mbuf& packet, std::uint16_t l3_offset, RouteQuery& query) noexcept {
     const std::byte* l3 = rte_pktmbuf_mtod_offset(&packet, const std::byte*, l3_offset);

@@ -15,6 +15,7 @@
 #include "forwarding/config/routing_policy.hpp"
 #include "forwarding/config/service.hpp"
 #include "forwarding/config/settings.hpp"
+#include "forwarding/marks/program.hpp"
 
 namespace nlvs::forwarding {
 
@@ -129,6 +130,9 @@ struct Configuration {
     std::atomic<bool> forwards_v4{false};
     std::atomic<bool> forwards_v6{false};
     Published<Settings> settings;
+    /// What the kernel's rules say about firewall marks; null when none sets one.
+    Published<MarkProgram> marks_v4;
+    Published<MarkProgram> marks_v6;
 
     template <class F>
     const RoutingPolicy& routes() const noexcept {

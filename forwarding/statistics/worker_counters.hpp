@@ -58,6 +58,8 @@ struct WorkerCounters {
     Counter taken_over;       ///< received from another worker
     Counter opened;           ///< connections
     Counter expired;
+    Counter marks_asked;      ///< packets put to the rules that set firewall marks
+    Counter marks_undecided;  ///< of these: only the kernel can tell, and got them
     Counter busy_cycles;      ///< TSC spent in loops that found work
     Counter idle_cycles;      ///< TSC spent in empty polls
     Counter sleeps;

@@ -99,6 +99,22 @@ public:
         return result;
     }
 
+    /// … by firewall mark.
+    forwarding::Service service(net::Family family, std::uint32_t mark) {
+        forwarding::Service result = service(0, net::IpAddress{}, 0);
+        result.key = ipvs::FirewallMarkKey{family, mark};
+        ++configuration_.firewall_mark_services;
+        return result;
+    }
+
+    /// The rules of IPv4 give every packet what `steps` come to.
+    void set_marks(std::vector<forwarding::MarkStep> steps, std::vector<std::byte> constants = {}) {
+        auto program = std::make_unique<forwarding::MarkProgram>();
+        program->steps = std::move(steps);
+        program->constants = std::move(constants);
+        configuration_.marks_v4.publish(std::move(program), reclaimer_);
+    }
+
     forwarding::DestinationSlot& add_destination(
         forwarding::Service& service, const net::IpAddress& address, std::uint16_t port,
         forwarding::ForwardingMethod method = forwarding::ForwardingMethod::masquerade
@@ -116,10 +132,13 @@ public:
         service.destinations.push_back({{id}, &slot, address, slot.port, method, 1, 1});
         if (method == forwarding::ForwardingMethod::masquerade) {
             service.has_masquerade = true;
-            const auto& key = std::get<ipvs::EndpointKey>(service.key);
-            auto server = std::make_unique<forwarding::RealServer>();
-            server->key = {static_cast<std::uint8_t>(key.protocol), address, slot.port};
-            configuration_.real_servers.insert(std::move(server), reclaimer_);
+            const auto* key = std::get_if<ipvs::EndpointKey>(&service.key);
+            const std::vector<std::uint8_t> marked{6, 17, 132};
+            for (const std::uint8_t protocol : key != nullptr ? std::vector{static_cast<std::uint8_t>(key->protocol)} : marked) {
+                auto server = std::make_unique<forwarding::RealServer>();
+                server->key = {protocol, address, slot.port};
+                configuration_.real_servers.insert(std::move(server), reclaimer_);
+            }
         }
         return slot;
     }
