@@ -254,8 +254,19 @@ std::vector<ipvs::SyncDaemonConfig> ControlPlane::daemons() const { return sync_
 
 void ControlPlane::set_sysctls(const ipvs::Sysctls& sysctls) {
     sysctls_ = sysctls;
+    forwarding::follow_memory(sysctls_, available_pages_);
     publish_settings();
     if (observer_ != nullptr) observer_->sysctls_stored(sysctls_);
+}
+
+void ControlPlane::tick_defences(std::int64_t available_pages) {
+    available_pages_ = available_pages;
+    const auto is_automatic = [](std::int32_t mode) { return mode == 1 || mode == 2; };
+    if (is_automatic(sysctls_.drop_entry) || is_automatic(sysctls_.drop_packet) ||
+        is_automatic(sysctls_.secure_tcp)) {
+        forwarding::follow_memory(sysctls_, available_pages_);
+        publish_settings();
+    }
 }
 
 std::chrono::milliseconds ControlPlane::tick_statistics() {
@@ -299,7 +310,7 @@ void ControlPlane::destinations_gone() {
 
 void ControlPlane::publish_settings() {
     auto settings = std::make_unique<forwarding::Settings>(
-        forwarding::make_settings(timeouts_, sysctls_)
+        forwarding::make_settings(timeouts_, sysctls_, available_pages_)
     );
     configuration_.settings.publish(std::move(settings), reclaimer_);
 }

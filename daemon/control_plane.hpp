@@ -73,6 +73,10 @@ public:
     /// Already validated; visible to workers on return.
     void set_sysctls(const ipvs::Sysctls& sysctls);
 
+    /// Once a second: the defences drop_entry, drop_packet and secure_tcp follow the host's free
+    /// and buffered memory.
+    void tick_defences(std::int64_t available_pages);
+
     const StatisticsReader& statistics() const noexcept { return statistics_; }
 
     const ServiceRegistry& registry() const noexcept { return registry_; }
@@ -121,6 +125,7 @@ private:
     SyncDaemons sync_daemons_;
     ipvs::Timeouts timeouts_;
     ipvs::Sysctls sysctls_;
+    std::int64_t available_pages_ = forwarding::plenty_of_memory;
     std::function<void()> expire_connections_;
     ChangeObserver* observer_ = nullptr;
 };

@@ -11,7 +11,7 @@
 namespace nlvs::daemon {
 
 /// What control does by the clock: statistics, the trash of destinations, memory that workers
-/// have left, the journal.
+/// have left, the journal, the defences against a lack of memory.
 /// Thread: control.
 class Maintenance {
 public:
@@ -25,6 +25,7 @@ private:
     void scan_trash();
     void reclaim();
     void keep_journal();
+    void watch_memory();
 
     ControlPlane& control_;
     forwarding::Reclaimer& reclaimer_;
@@ -33,6 +34,7 @@ private:
     boost::asio::steady_timer trash_;
     boost::asio::steady_timer reclamation_;
     boost::asio::steady_timer journal_timer_;
+    boost::asio::steady_timer memory_;
 };
 
 }  // namespace nlvs::daemon

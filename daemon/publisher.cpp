@@ -90,6 +90,10 @@ void Publisher::edit_service(const RegisteredService& service) {
         schedules_.bind(*node);
     }
     configuration_.services.insert(std::move(node), reclaimer_);
+    for (const auto& destination : service.destinations) {
+        remove_calling_server(service, destination->spec);
+        add_calling_server(service, *destination);
+    }
 }
 
 void Publisher::remove_service(const RegisteredService& service) {
@@ -119,6 +123,7 @@ void Publisher::add_destination(
     store_limits(destination);
     track(destination);
     add_real_server(service, destination.spec);
+    add_calling_server(service, destination);
     slot.available.store(true, std::memory_order_relaxed);
     const forwarding::Service& previous = *configuration_.services.find(service.key);
     auto node = make_node(service);
@@ -133,6 +138,8 @@ void Publisher::edit_destination(
     // The new key is entered before the old one leaves, so that an unchanged one stays known.
     add_real_server(service, destination.spec);
     remove_real_server(service, before);
+    remove_calling_server(service, before);
+    add_calling_server(service, destination);
     store_limits(destination);
     if (before.forwarding != destination.spec.forwarding ||
         before.tunnel != destination.spec.tunnel) {
@@ -150,6 +157,7 @@ void Publisher::disable_destination(
     DestinationSlot& slot = configuration_.destinations[destination.id.value];
     slot.available.store(false, std::memory_order_relaxed);
     remove_real_server(service, destination.spec);
+    remove_calling_server(service, destination.spec);
     tracker_.untrack(destination.id);
 }
 
@@ -179,6 +187,7 @@ std::unique_ptr<forwarding::Service> Publisher::make_node(const RegisteredServic
     node->flags = service.spec.flags;
     node->persistence_timeout = to_ticks(service.spec.timeout);
     node->netmask = service.spec.netmask;
+    node->by_call_id = service.spec.persistence_engine == "sip";
     node->destinations.reserve(service.destinations.size());
     for (const auto& destination : service.destinations | std::views::reverse) {
         const ipvs::DestinationSpec& spec = destination->spec;
@@ -246,6 +255,40 @@ void Publisher::remove_real_server(
             );
         }
     }
+}
+
+/// Linux: ip_vs_ctl.c ip_vs_rs_hash, ip_vs_pe_sip.c ip_vs_sip_conn_out.
+void Publisher::add_calling_server(
+    const RegisteredService& service, const RegisteredDestination& destination
+) {
+    const auto* endpoint = std::get_if<ipvs::EndpointKey>(&service.key);
+    const ipvs::DestinationSpec& spec = destination.spec;
+    constexpr auto udp = static_cast<std::uint8_t>(net::IpProtocol::udp);
+    if (endpoint == nullptr || endpoint->protocol != udp || service.spec.persistence_engine.empty() ||
+        method_of(spec) != forwarding::ForwardingMethod::masquerade || spec.key.port.is_any()) {
+        return;
+    }
+    const forwarding::RealServerKey key{udp, spec.key.address, spec.key.port};
+    if (configuration_.calling_servers.find(key) == nullptr) {
+        configuration_.calling_server_count.fetch_add(1, std::memory_order_relaxed);
+    }
+    configuration_.calling_servers.insert(
+        std::make_unique<forwarding::CallingServer>(key, service.key, destination.id), reclaimer_
+    );
+}
+
+void Publisher::remove_calling_server(
+    const RegisteredService& service, const ipvs::DestinationSpec& spec
+) {
+    const auto* endpoint = std::get_if<ipvs::EndpointKey>(&service.key);
+    if (endpoint == nullptr) return;
+    const forwarding::RealServerKey key{
+        static_cast<std::uint8_t>(endpoint->protocol), spec.key.address, spec.key.port
+    };
+    const auto* present = configuration_.calling_servers.find(key);
+    if (present == nullptr || present->service != service.key) return;
+    configuration_.calling_servers.remove(key, reclaimer_);
+    configuration_.calling_server_count.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void Publisher::count_special(const ipvs::ServiceKey& key, int direction) noexcept {

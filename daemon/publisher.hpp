@@ -79,6 +79,10 @@ private:
     void track(const RegisteredDestination& destination);
     void add_real_server(const RegisteredService& service, const ipvs::DestinationSpec& spec);
     void remove_real_server(const RegisteredService& service, const ipvs::DestinationSpec& spec);
+    void add_calling_server(
+        const RegisteredService& service, const RegisteredDestination& destination
+    );
+    void remove_calling_server(const RegisteredService& service, const ipvs::DestinationSpec& spec);
 
     forwarding::Configuration& configuration_;
     forwarding::Reclaimer& reclaimer_;

@@ -1,5 +1,6 @@
 #include "daemon/route_publisher.hpp"
 
+#include "daemon/own_addresses.hpp"
 #include "daemon/rule_builder.hpp"
 #include "daemon/untracked_destinations.hpp"
 #include "forwarding/transmit/tunnel.hpp"
@@ -159,6 +160,7 @@ void RoutePublisher::store_port(const kni::Link& link, forwarding::PortIndex por
 }
 
 void RoutePublisher::address_changed(const kni::Address& address, bool) {
+    configuration_.own_addresses.publish(own_addresses(state_, ports_), reclaimer_);
     // Routes tell the rest; a tunnel's source is chosen among the addresses.
     for (auto& [id, tracked] : tracked_) {
         const bool affected = tracked.method == ipvs::ForwardingMethod::tunnel &&
@@ -243,8 +245,10 @@ void RoutePublisher::refresh(forwarding::DestinationId id, Tracked& tracked) {
     std::uint32_t mtu = hop.mtu;
     if (const kni::Link* link = state_.link(hop.interface); mtu == 0 && link != nullptr)
         mtu = link->mtu;
-    slot.route_mtu.store(unicast && mtu != 0 ? mtu : 1500, std::memory_order_relaxed);
-    slot.local.store(hop.type == NextHop::Type::local, std::memory_order_relaxed);
+    slot.set_link_mtu(unicast && mtu != 0 ? mtu : 1500);
+    const bool local = hop.type == NextHop::Type::local;
+    if (local) configuration_.serves_locally.store(true, std::memory_order_relaxed);
+    slot.local.store(local, std::memory_order_relaxed);
     set_tunnel(tracked, unicast ? &hop : nullptr);
     slot.adjacency.store(adjacency, std::memory_order_release);
     if (before && tracked.pinned != before) neighbours_.unpin(*before);

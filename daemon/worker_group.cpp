@@ -119,7 +119,14 @@ void WorkerGroup::maintain() noexcept {
         worker->state().connections_v6.reserve(connections_ahead);
     }
     templates_.reserve(templates_ahead);
-    templates_.expire(clock_.read().ticks, templates_expired_at_once);
+    const forwarding::Time now = clock_.read();
+    templates_.expire(now.ticks, templates_expired_at_once);
+    if (now.ticks - last_drop_ < forwarding::ticks_per_second) return;
+    last_drop_ = now.ticks;
+    const forwarding::Settings* settings = shared_.configuration.settings.current();
+    if (settings != nullptr && settings->drop_entry) {
+        templates_.drop_idle(forwarding::EntryDropper::share);
+    }
 }
 
 bool WorkerGroup::next_wanted(forwarding::NeighbourWanted& wanted) noexcept {

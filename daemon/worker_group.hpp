@@ -78,6 +78,7 @@ public:
 
 private:
     forwarding::Clock clock_;
+    forwarding::Ticks last_drop_ = 0;
     forwarding::PersistenceTable templates_;
     forwarding::Shared shared_;
     std::vector<std::unique_ptr<forwarding::Doorbell>> doorbells_;

@@ -15,8 +15,13 @@ namespace nlvs::forwarding {
 /// Thread: its worker.
 class HandOverBatch {
 public:
-    /// `port` travels with the packet in mbuf->port.
-    void add(WorkerId owner, PortIndex port, rte_mbuf* packet, HandOver& hand_over, WorkerCounters& counters) noexcept {
+    /// Set in mbuf->port beside the PortIndex when the packet comes from the host.
+    static constexpr std::uint16_t from_host = 0x8000;
+
+    /// `port` travels with the packet in mbuf->port, with or without from_host.
+    void add(
+        WorkerId owner, std::uint16_t port, rte_mbuf* packet, HandOver& hand_over, WorkerCounters& counters
+    ) noexcept {
         packet->port = port;
         Batch& batch = batches_[owner];
         if (batch.count == 0) owners_[owner_count_++] = owner;

@@ -18,6 +18,12 @@ struct PacketContext {
     PortIndex port;   ///< where it came in
     bool taken_over;  ///< another worker received it and found that it is ours
     Time now;
+    bool from_host = false;  ///< the kernel sent it through the shadow interface of `port`
+
+    /// The same for a piece of the packet.
+    PacketContext with(rte_mbuf* piece) const noexcept {
+        return {piece, parsed, settings, hash, port, taken_over, now, from_host};
+    }
 
     std::byte* data() const noexcept { return rte_pktmbuf_mtod(packet, std::byte*); }
 

@@ -18,9 +18,18 @@ void Pipeline::run(PortIndex port, rte_mbuf** packets, unsigned count, Time now)
 
 void Pipeline::run_taken_over(rte_mbuf** packets, unsigned count, Time now) noexcept {
     std::array<PortIndex, burst_size> ports;
-    for (unsigned i = 0; i < count; ++i) ports[i] = static_cast<PortIndex>(packets[i]->port);
     worker_.counters.taken_over.add(count);
-    run_burst(packets, ports.data(), count, true, now);
+    unsigned from_nic = 0;
+    for (unsigned i = 0; i < count; ++i) {
+        const std::uint16_t port = packets[i]->port;
+        ports[from_nic] = static_cast<PortIndex>(port & ~HandOverBatch::from_host);
+        if ((port & HandOverBatch::from_host) != 0) [[unlikely]] {
+            forward_from_host(ports[from_nic], packets[i], true, now);
+        } else {
+            packets[from_nic++] = packets[i];
+        }
+    }
+    run_burst(packets, ports.data(), from_nic, true, now);
 }
 
 void Pipeline::run_burst(
@@ -134,7 +143,7 @@ void Pipeline::forward_flow(const PacketContext& context) noexcept {
 template <class F>
 void Pipeline::request(const PacketContext& context, Connection<F>& connection) noexcept {
     const ipvs::Sysctls& sysctls = context.settings.sysctls;
-    const DestinationSlot& slot = lifecycle_.destination(connection.destination_id);
+    DestinationSlot& slot = lifecycle_.destination(connection.destination_id);
     if (Lifecycle::opens(context.parsed) && lifecycle_.reopens(connection, slot, sysctls)) [[unlikely]] {
         lifecycle_.close(connection);
         return miss<F>(context);
@@ -152,7 +161,7 @@ void Pipeline::request(const PacketContext& context, Connection<F>& connection) 
 
 template <class F>
 void Pipeline::deliver(
-    const PacketContext& context, Connection<F>& connection, const DestinationSlot& slot
+    const PacketContext& context, Connection<F>& connection, DestinationSlot& slot
 ) noexcept {
     worker_.counters.destinations[connection.destination_id.value].count_in(1, context.parsed.l3_length);
     ++connection.in_packets;
@@ -166,12 +175,12 @@ void Pipeline::reply(const PacketContext& context, Connection<F>& connection) no
     if (masquerade && !may_be_forwarded(context.parsed)) [[unlikely]] {
         return transmit_.reject<F>(context, IcmpError::time_exceeded, 0, DropReason::ttl_exceeded);
     }
+    if (masquerade && !transmit_.reply(context, connection)) [[unlikely]] return;
     connection.flags &= static_cast<std::uint16_t>(~ConnectionFlags::no_output);
     worker_.counters.destinations[connection.destination_id.value].count_out(1, context.parsed.l3_length);
     lifecycle_.advance(context, connection, Direction::reply);
     // A real server that answers by itself, seen passing by: routed like any other packet.
-    if (!masquerade) return pass_on(context);
-    transmit_.reply(context, connection);
+    if (!masquerade) pass_on(context);
 }
 
 /// Nobody here knows the flow: it belongs to another worker, opens a connection, or is the
@@ -202,6 +211,7 @@ void Pipeline::miss(const PacketContext& context) noexcept {
             owner, context.port, context.packet, shared_.hand_over, worker_.counters
         );
     }
+    if (may_be_of_server(context.settings.sysctls) && take_from_server<F>(context)) return;
     if (service == nullptr || !Lifecycle::may_schedule(context.parsed, context.settings.sysctls)) {
         return pass_on(context);
     }
@@ -246,7 +256,9 @@ WorkerId Pipeline::owner_of(
 ) const noexcept {
     if (shared_.steering.workers() == 1) return worker_.id;
     if (service != nullptr) {
-        const bool stays = !service->has_masquerade && shared_.ports[context.port].flow_affine;
+        const bool meets_replies = service->has_masquerade ||
+                                   shared_.configuration.serves_locally.load(std::memory_order_relaxed);
+        const bool stays = !meets_replies && shared_.ports[context.port].flow_affine;
         return stays ? worker_.id : shared_.steering.owner(key.source, key.source_port);
     }
     if (has_marked_services() && is_local<F>(key.destination)) {
@@ -339,38 +351,6 @@ bool Pipeline::is_for_host(
     return route != nullptr && route->pick(0).type == NextHop::Type::local;
 }
 
-/// An error about a packet of a connection follows that packet's way back. Seen from its embedded
-/// packet's other end it is a request (about a reply) or a reply (about a request).
-/// Linux: ip_vs_core.c ip_vs_in_icmp, ip_vs_out_icmp. Timers are not refreshed.
-template <class F>
-void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
-    const FlowKey<F> key = context.parsed.template flow<F>().inverted();
-    const auto found = worker_.connections<F>().find(key);
-    if (!found) {
-        const WorkerId owner = owner_of<F>(context, key, find_service<F>(key, 0));
-        if (owner == worker_.id || context.taken_over) return pass_on(context);
-        return worker_.outgoing.add(
-            owner, context.port, context.packet, shared_.hand_over, worker_.counters
-        );
-    }
-    Connection<F>& connection = *found.connection;
-    auto& counters = worker_.counters.destinations[connection.destination_id.value];
-    if (found.direction == Direction::request) {
-        counters.count_in(1, context.parsed.l3_length);
-        return transmit_.related_request(
-            context, connection, lifecycle_.destination(connection.destination_id)
-        );
-    }
-    if (connection.method() != ForwardingMethod::masquerade) return pass_on(context);
-    counters.count_out(1, context.parsed.l3_length);
-    transmit_.related_reply(context, connection);
-}
-
-void Pipeline::run_injected(PortIndex port, rte_mbuf** packets, unsigned count) noexcept {
-    worker_.counters.ports[port].injected.add(count);
-    for (unsigned i = 0; i < count; ++i) worker_.output.transmit(port, packets[i]);
-}
-
 void Pipeline::run_timers(Time now, std::uint32_t budget) noexcept {
     if (!worker_.waiting.empty()) {
         worker_.waiting.retry(
@@ -383,6 +363,10 @@ void Pipeline::run_timers(Time now, std::uint32_t budget) noexcept {
     if (worker_.reassembly.datagrams() != 0) worker_.reassembly.expire(now.ticks);
     expire<V4>(now, budget);
     expire<V6>(now, budget);
+    if (now.ticks - worker_.last_sweep >= ticks_per_second) [[unlikely]] {
+        worker_.last_sweep = now.ticks;
+        drop_entries(now);
+    }
 }
 
 template <class F>
@@ -391,6 +375,28 @@ void Pipeline::expire(Time now, std::uint32_t budget) noexcept {
         lifecycle_.unbind(connection);
         return true;
     });
+}
+
+void Pipeline::drop_entries(Time now) noexcept {
+    if (!shared_.configuration.settings.current()->drop_entry) return;
+    drop_entries<V4>(now);
+    drop_entries<V6>(now);
+}
+
+/// A 32nd of the table from a random place on, so that nobody can tell who is next.
+template <class F>
+void Pipeline::drop_entries(Time now) noexcept {
+    auto& table = worker_.connections<F>();
+    if (table.size() == 0) return;
+    const auto drop = [this, now](Connection<F>& connection) {
+        if (!worker_.dropper.drops(connection, now.ticks)) return;
+        lifecycle_.close(connection, Lifecycle::Release::dropped);
+    };
+    const ConnectionIndex end = table.end();
+    const std::uint32_t count = end / EntryDropper::share + 1;
+    const auto from = static_cast<ConnectionIndex>(worker_.random.below(end));
+    table.visit(from, count, drop);
+    if (from + count > end) table.visit(0, from + count - end, drop);
 }
 
 void Pipeline::expire_unavailable() noexcept {
@@ -406,5 +412,18 @@ void Pipeline::expire_unavailable() noexcept {
     sweep(worker_.connections_v4);
     sweep(worker_.connections_v6);
 }
+
+template bool Pipeline::is_local<V4>(const net::Ipv4Address&) const noexcept;
+template bool Pipeline::is_local<V6>(const net::Ipv6Address&) const noexcept;
+template const Service* Pipeline::find_service<V4>(const FlowKey<V4>&, std::uint32_t) const noexcept;
+template const Service* Pipeline::find_service<V6>(const FlowKey<V6>&, std::uint32_t) const noexcept;
+template WorkerId Pipeline::owner_of<V4>(
+    const PacketContext&, const FlowKey<V4>&, const Service*
+) const noexcept;
+template WorkerId Pipeline::owner_of<V6>(
+    const PacketContext&, const FlowKey<V6>&, const Service*
+) const noexcept;
+template void Pipeline::reply<V4>(const PacketContext&, Connection<V4>&) noexcept;
+template void Pipeline::reply<V6>(const PacketContext&, Connection<V6>&) noexcept;
 
 }  // namespace nlvs::forwarding

@@ -42,11 +42,12 @@ public:
     /// At most burst_size packets as a NIC delivered them to this worker; takes all.
     void run(PortIndex port, rte_mbuf** packets, unsigned count, Time now) noexcept;
 
-    /// Packets that another worker recognised as this one's; mbuf->port holds the PortIndex.
+    /// Packets that another worker recognised as this one's; mbuf->port as HandOverBatch::add.
     void run_taken_over(rte_mbuf** packets, unsigned count, Time now) noexcept;
 
-    /// Packets that the kernel sends through the shadow interface of `port`.
-    void run_injected(PortIndex port, rte_mbuf** packets, unsigned count) noexcept;
+    /// Packets that the kernel sends through the shadow interface of `port`. They leave as they
+    /// are, except answers of a real server that is the host itself.
+    void run_injected(PortIndex port, rte_mbuf** packets, unsigned count, Time now) noexcept;
 
     /// Timers and retries between bursts; at most `budget` connections expire.
     void run_timers(Time now, std::uint32_t budget) noexcept;
@@ -72,13 +73,28 @@ private:
     template <class F>
     void forward_icmp_error(const PacketContext& context) noexcept;
     template <class F>
+    void related_to_request(const PacketContext& context, Connection<F>& connection) noexcept;
+    template <class F>
+    bool schedule_icmp(const PacketContext& context, const FlowKey<F>& key, const Service& service) noexcept;
+    bool relay_tunnel_error(const PacketContext& context) noexcept;
+    template <class F>
     void request(const PacketContext& context, Connection<F>& connection) noexcept;
     template <class F>
-    void deliver(const PacketContext& context, Connection<F>& connection, const DestinationSlot& slot) noexcept;
+    void deliver(const PacketContext& context, Connection<F>& connection, DestinationSlot& slot) noexcept;
     template <class F>
     void reply(const PacketContext& context, Connection<F>& connection) noexcept;
+    void forward_from_host(PortIndex port, rte_mbuf* packet, bool taken_over, Time now) noexcept;
+    template <class F>
+    void reply_of_host(const PacketContext& context) noexcept;
     template <class F>
     void miss(const PacketContext& context) noexcept;
+    bool may_be_of_server(const ipvs::Sysctls& sysctls) const noexcept {
+        return sysctls.nat_icmp_send != 0 ||
+               shared_.configuration.calling_server_count.load(std::memory_order_relaxed) != 0;
+    }
+
+    template <class F>
+    bool take_from_server(const PacketContext& context) noexcept;
     template <class F>
     void open(const PacketContext& context, const Service& service) noexcept;
     template <class F>
@@ -102,6 +118,9 @@ private:
     ) const noexcept;
     template <class F>
     void expire(Time now, std::uint32_t budget) noexcept;
+    void drop_entries(Time now) noexcept;
+    template <class F>
+    void drop_entries(Time now) noexcept;
 
     Shared& shared_;
     WorkerState& worker_;

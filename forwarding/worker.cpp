@@ -74,7 +74,7 @@ bool Worker::poll_ports(Time now) noexcept {
         const std::uint16_t injected =
             rte_eth_rx_burst(*port.shadow, state_.id, packets.data(), Pipeline::burst_size);
         if (injected != 0) {
-            pipeline_.run_injected(port.index, packets.data(), injected);
+            pipeline_.run_injected(port.index, packets.data(), injected, now);
             busy = true;
         }
     }

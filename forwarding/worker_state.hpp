@@ -7,6 +7,7 @@
 #include "forwarding/clock.hpp"
 #include "forwarding/config/configuration.hpp"
 #include "forwarding/connections/connection_table.hpp"
+#include "forwarding/connections/entry_dropper.hpp"
 #include "forwarding/connections/persistence.hpp"
 #include "forwarding/hand_over_batch.hpp"
 #include "forwarding/identifiers.hpp"
@@ -54,7 +55,8 @@ struct WorkerState {
           connections_v6{maximum_connections, ~seed, clock.read().ticks},
           reassembly{seed},
           output{sink, counters},
-          random{seed} {}
+          random{seed},
+          secret{random.next()} {}
 
     WorkerState(const WorkerState&) = delete;
     WorkerState& operator=(const WorkerState&) = delete;
@@ -74,7 +76,11 @@ struct WorkerState {
     HandOverBatch outgoing;
     RandomSource random;
     std::uint16_t outer_id = 0;         ///< IPv4 identification of tunnel headers
-    std::uint32_t undropped = 0;        ///< new connections since drop_packet last took one
+    std::uint32_t fragmented = 0;       ///< IPv6 packets cut, for their identification
+    std::uint64_t secret;
+    std::int32_t until_drop = 0;        ///< new connections until drop_packet takes one
+    Ticks last_sweep = 0;               ///< when drop_entry last threw connections out
+    EntryDropper dropper;
 
     template <class F>
     ConnectionTable<F>& connections() noexcept {

@@ -51,6 +51,14 @@ private:
 
 static_assert(sizeof(Ipv4Address) == 4 && sizeof(Ipv6Address) == 16);
 
+/// 127.0.0.0/8.
+constexpr bool is_loopback(Ipv4Address address) noexcept { return address.host() >> 24 == 127; }
+
+/// ::1.
+constexpr bool is_loopback(const Ipv6Address& address) noexcept {
+    return address == Ipv6Address{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+}
+
 /// An address that knows its family. IPv4 occupies the first four bytes, the rest is zero, as in
 /// the kernel's union nf_inet_addr.
 class IpAddress {

@@ -10,6 +10,7 @@
 #include "forwarding/config/adjacency.hpp"
 #include "forwarding/config/destination.hpp"
 #include "forwarding/config/ingress.hpp"
+#include "forwarding/config/own_addresses.hpp"
 #include "forwarding/config/published.hpp"
 #include "forwarding/config/published_table.hpp"
 #include "forwarding/config/routing_policy.hpp"
@@ -98,6 +99,22 @@ struct RealServerTraits {
 
 using RealServerTable = PublishedTable<RealServerKey, RealServer, RealServerTraits>;
 
+/// A masqueraded UDP server of a service with a persistence engine: what it sends without being
+/// asked begins a connection of the service. Linux: ip_vs_core.c __ip_vs_rs_conn_out.
+struct CallingServer {
+    RealServerKey key;
+    ipvs::ServiceKey service;
+    DestinationId destination;
+};
+
+struct CallingServerTraits {
+    static std::uint64_t hash(const RealServerKey& key) noexcept { return RealServerTraits::hash(key); }
+
+    static const RealServerKey& key(const CallingServer& server) noexcept { return server.key; }
+};
+
+using CallingServerTable = PublishedTable<RealServerKey, CallingServer, CallingServerTraits>;
+
 /// One port as workers must know it. Written by control, relaxed.
 struct PortState {
     std::atomic<bool> up{false};              ///< admin state of the shadow interface
@@ -116,8 +133,13 @@ struct Configuration {
     std::atomic<std::uint32_t> ftp_services{0};
     std::atomic<std::uint32_t> services_v4{0};
     std::atomic<std::uint32_t> services_v6{0};
+    /// Some destination is, or was, an address of the host: what the host sends may belong to a
+    /// connection. Stays set, as connections outlive their destinations.
+    std::atomic<bool> serves_locally{false};
     DestinationTable destinations;
     RealServerTable real_servers;
+    CallingServerTable calling_servers;
+    std::atomic<std::uint32_t> calling_server_count{0};
     RoutingPolicy routes_v4{net::Family::inet};
     RoutingPolicy routes_v6{net::Family::inet6};
     NeighbourTable neighbours;
@@ -133,6 +155,7 @@ struct Configuration {
     /// What the kernel's rules say about firewall marks; null when none sets one.
     Published<MarkProgram> marks_v4;
     Published<MarkProgram> marks_v6;
+    Published<OwnAddresses> own_addresses;
 
     template <class F>
     const RoutingPolicy& routes() const noexcept {

@@ -1,5 +1,7 @@
 #include "forwarding/config/destination.hpp"
 
+#include <algorithm>
+
 namespace nlvs::forwarding {
 namespace {
 
@@ -9,6 +11,29 @@ std::uint32_t lower_bound(std::uint32_t upper, std::uint32_t lower) noexcept {
 }
 
 }  // namespace
+
+void DestinationSlot::set_link_mtu(std::uint32_t mtu) noexcept {
+    link_mtu.store(mtu, std::memory_order_relaxed);
+    route_mtu.store(mtu, std::memory_order_relaxed);
+    mtu_until.store(0, std::memory_order_relaxed);
+}
+
+void DestinationSlot::learn_mtu(std::uint32_t mtu, Ticks now) noexcept {
+    // Linux: net/ipv4/route.c ip_rt_min_pmtu, ip_rt_mtu_expires.
+    constexpr std::uint32_t least = 552;
+    constexpr Ticks life = 600 * ticks_per_second;
+    const std::uint32_t learned = std::max(mtu, least);
+    if (learned >= route_mtu.load(std::memory_order_relaxed)) return;
+    route_mtu.store(learned, std::memory_order_relaxed);
+    mtu_until.store((now + life) | 1, std::memory_order_relaxed);
+}
+
+void DestinationSlot::forget_mtu(Ticks now) noexcept {
+    const Ticks until = mtu_until.load(std::memory_order_relaxed);
+    if (static_cast<std::int32_t>(until - now) > 0) return;
+    mtu_until.store(0, std::memory_order_relaxed);
+    route_mtu.store(link_mtu.load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
 
 void DestinationSlot::Totals::bind() noexcept {
     const std::uint32_t now = connections.fetch_add(1, std::memory_order_relaxed) + 1;

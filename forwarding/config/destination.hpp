@@ -37,13 +37,23 @@ struct alignas(64) DestinationSlot {
     std::atomic<const AdjacencySlot*> adjacency{nullptr};  ///< null: no route, or local (below)
     std::atomic<const TunnelHeader*> tunnel{nullptr};      ///< set iff method is tunnel
     std::atomic<std::int32_t> weight{0};
-    std::atomic<std::uint32_t> route_mtu{1500};  ///< of the route, before tunnel overhead
+    /// Of the route, before tunnel overhead. A worker lowers it when a tunnel packet turned out
+    /// too big on its way; `link_mtu`, control's, holds again at `mtu_until`, which is then 0.
+    std::atomic<std::uint32_t> route_mtu{1500};
+    std::atomic<std::uint32_t> link_mtu{1500};
+    std::atomic<Ticks> mtu_until{0};
     std::atomic<bool> available{false};          ///< false while in the trash
     std::atomic<bool> local{false};              ///< the address is one of the host's own
     /// What new connections get; existing ones keep their copy.
     std::atomic<ForwardingMethod> method{ForwardingMethod::direct_route};
     net::IpAddress address;                      ///< the real server
     net::Port port;
+    void set_link_mtu(std::uint32_t mtu) noexcept;
+    /// A packet of `mtu` bytes is what the path takes, say routers on it.
+    void learn_mtu(std::uint32_t mtu, Ticks now) noexcept;
+    /// Call when mtu_until is set.
+    void forget_mtu(Ticks now) noexcept;
+
     // -- second line
     struct alignas(64) Totals {
         std::atomic<std::uint32_t> connections{0};  ///< bound, active and inactive

@@ -100,6 +100,9 @@ public:
 
     std::uint32_t size() const noexcept { return entries_.live(); }
 
+    /// The indices that visit() goes through are below this.
+    ConnectionIndex end() const noexcept { return entries_.used(); }
+
     /// Committed bytes, index and entries. Thread: any.
     std::size_t memory() const noexcept { return entries_.memory() + index_.memory(); }
 

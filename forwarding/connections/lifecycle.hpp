@@ -1,5 +1,6 @@
 #pragma once
 
+#include "forwarding/connections/chooser.hpp"
 #include "forwarding/connections/connection.hpp"
 #include "forwarding/connections/sctp_state.hpp"
 #include "forwarding/connections/tcp_state.hpp"
@@ -7,6 +8,7 @@
 #include "forwarding/worker_state.hpp"
 
 #include <cstdint>
+#include <type_traits>
 
 namespace nlvs::forwarding {
 
@@ -14,7 +16,7 @@ namespace nlvs::forwarding {
 /// Thread: its worker.
 class Lifecycle {
 public:
-    Lifecycle(Shared& shared, WorkerState& worker) noexcept : shared_{shared}, worker_{worker} {}
+    Lifecycle(Shared& shared, WorkerState& worker) noexcept : shared_{shared}, worker_{worker}, chooser_{shared, worker} {}
 
     DestinationSlot& destination(DestinationId id) noexcept {
         return shared_.configuration.destinations[id.value];
@@ -69,13 +71,7 @@ public:
                connection.has(ConnectionFlags::no_output);
     }
 
-    enum class Refusal : std::uint8_t {
-        none,
-        no_destination,
-        table_full,
-        drop_rate,
-        persistence_engine
-    };
+    using Refusal = Choice::Refusal;
 
     template <class F>
     struct Opened {
@@ -90,31 +86,23 @@ public:
     Opened<F> open(
         const PacketContext& context, const Service& service, Connection<F>& one_packet
     ) noexcept {
-        if (is_dropped_by_rate(context.settings.sysctls)) return {nullptr, Refusal::drop_rate};
-        const auto choice = service.flags.has(ipvs::ServiceFlags::persistent)
-                                ? choose_persistent<F>(context, service)
-                                : choose<F>(context, service);
+        if (is_dropped_by_rate(context.settings)) return {nullptr, Refusal::drop_rate};
+        const auto choice = chooser_.choose<F>(context, service);
         if (choice.refusal != Refusal::none) return {nullptr, choice.refusal};
-        const auto& key = context.parsed.template flow<F>();
-        const bool forgets = service.flags.has(ipvs::ServiceFlags::one_packet) &&
-                             static_cast<net::IpProtocol>(key.protocol) == net::IpProtocol::udp;
-        Connection<F>* connection = forgets ? &one_packet : worker_.connections<F>().allocate();
-        if (connection == nullptr) {
-            if (!choice.persistence_template.is_none()) {
-                shared_.templates.release(choice.persistence_template);
-            }
-            return {nullptr, Refusal::table_full};
-        }
-        fill(*connection, key, choice, context.now);
-        if (forgets) {
-            connection->flags |= ConnectionFlags::one_packet;
-        } else {
-            worker_.connections<F>().insert(connection);
-        }
-        destination(choice.destination).totals.bind();
-        worker_.counters.destinations[choice.destination.value].connections.add(1);
-        worker_.counters.opened.add(1);
-        return {connection, Refusal::none};
+        return make<F>(context.parsed.template flow<F>(), choice, service, context.now, one_packet);
+    }
+
+    /// The connection that a real server begins by itself: its packet is the answer to one that
+    /// never came. `one_packet` as for open(). Linux: ip_vs_core.c ip_vs_new_conn_out.
+    template <class F>
+    Opened<F> open_from_server(
+        const PacketContext& context, const Service& service, DestinationId server,
+        Connection<F>& one_packet
+    ) noexcept {
+        FlowKey<F> key;
+        const Choice choice = chooser_.choose_server<F>(context, service, server, key);
+        if (choice.refusal != Refusal::none) return {nullptr, choice.refusal};
+        return make<F>(key, choice, service, context.now, one_packet);
     }
 
     /// Moves the state machine, the active count and the timer. Linux: ip_vs_set_state.
@@ -172,20 +160,22 @@ public:
         }
     }
 
+    using Release = PersistenceTable::Release;
+
     /// Forgets a connection: counts it off its destination and template and frees it.
     template <class F>
-    void close(Connection<F>& connection) noexcept {
-        unbind(connection);
+    void close(Connection<F>& connection, Release why = Release::expired) noexcept {
+        unbind(connection, why);
         worker_.connections<F>().remove(&connection);
     }
 
     /// The bookkeeping of close() without the table: for one-packet connections and expiry.
     template <class F>
-    void unbind(Connection<F>& connection) noexcept {
+    void unbind(Connection<F>& connection, Release why = Release::expired) noexcept {
         destination(connection.destination_id)
             .totals.unbind(!connection.has(ConnectionFlags::inactive));
         if (connection.persistence_template != TemplateId::none().value) {
-            shared_.templates.release({connection.persistence_template});
+            shared_.templates.release({connection.persistence_template}, why);
         }
         worker_.counters.expired.add(1);
     }
@@ -194,82 +184,39 @@ private:
     static constexpr std::uint8_t sctp_init = 1;
     static constexpr std::uint8_t sctp_abort = 6;
 
-    /// Where a new connection goes.
-    struct Choice {
-        DestinationId destination;
-        net::Port destination_port;
-        TemplateId persistence_template;
-        Refusal refusal = Refusal::none;
-
-        static Choice refused(Refusal why) noexcept { return {{}, {}, {}, why}; }
-    };
-
-    /// Linux: ip_vs_core.c todrop_rate of sysctl drop_packet; mode 3 is always on.
-    bool is_dropped_by_rate(const ipvs::Sysctls& sysctls) noexcept {
-        if (sysctls.drop_packet != 3 || sysctls.am_droprate <= 0) return false;
-        if (++worker_.undropped < static_cast<std::uint32_t>(sysctls.am_droprate)) return false;
-        worker_.undropped = 0;
+    /// Linux: include/net/ip_vs.h ip_vs_todrop.
+    bool is_dropped_by_rate(const Settings& settings) noexcept {
+        if (settings.drop_rate == 0) return false;
+        if (--worker_.until_drop > 0) return false;
+        worker_.until_drop = settings.drop_rate;
         return true;
     }
 
+    /// The connection of a choice, counted and, unless it is for one packet, in the table.
     template <class F>
-    const ServiceDestination* schedule(
-        const PacketContext& context, const Service& service
+    Opened<F> make(
+        const FlowKey<F>& key, const Choice& choice, const Service& service, Time now,
+        Connection<F>& one_packet
     ) noexcept {
-        const auto& key = context.parsed.template flow<F>();
-        const ScheduleInput input{key.source,      key.destination,
-                                  key.source_port, key.protocol,
-                                  worker_.random,  context.settings.sysctls,
-                                  context.now};
-        return pick(service, input, worker_.schedulers[service.id.value]);
-    }
-
-    /// Linux: ip_vs_core.c ip_vs_schedule — a service found by FTP's or any port serves only
-    /// persistent clients.
-    template <class F>
-    Choice choose(const PacketContext& context, const Service& service) noexcept {
-        const auto& key = context.parsed.template flow<F>();
-        const auto* endpoint = std::get_if<ipvs::EndpointKey>(&service.key);
-        if (endpoint != nullptr && endpoint->port != key.destination_port) {
-            return Choice::refused(Refusal::no_destination);
+        const bool forgets = service.flags.has(ipvs::ServiceFlags::one_packet) &&
+                             static_cast<net::IpProtocol>(key.protocol) == net::IpProtocol::udp;
+        Connection<F>* connection = forgets ? &one_packet : worker_.connections<F>().allocate();
+        if (connection == nullptr) {
+            if (!choice.persistence_template.is_none()) {
+                shared_.templates.release(choice.persistence_template);
+            }
+            return {nullptr, Refusal::table_full};
         }
-        const ServiceDestination* chosen = schedule<F>(context, service);
-        if (chosen == nullptr) return Choice::refused(Refusal::no_destination);
-        const bool keeps_port = chosen->port.is_any();
-        return {chosen->id, keeps_port ? key.destination_port : chosen->port, {}, Refusal::none};
-    }
-
-    /// Linux: ip_vs_core.c ip_vs_sched_persist.
-    template <class F>
-    Choice choose_persistent(const PacketContext& context, const Service& service) noexcept {
-        const auto& key = context.parsed.template flow<F>();
-        const TemplateKey wanted = template_key(
-            service, key.protocol, key.source, key.destination, key.destination_port
-        );
-        const bool expires_quiescent = context.settings.sysctls.expire_quiescent_template != 0;
-        auto known =
-            shared_.templates.acquire(wanted, context.now.ticks, [&](DestinationId id) noexcept {
-                const DestinationSlot& slot = destination(id);
-                return slot.available.load(std::memory_order_relaxed) &&
-                       !(expires_quiescent && slot.weight.load(std::memory_order_relaxed) == 0);
-            });
-        if (!known) {
-            const ServiceDestination* chosen = schedule<F>(context, service);
-            if (chosen == nullptr) return Choice::refused(Refusal::no_destination);
-            const PersistenceTable::Proposal proposal{
-                chosen->id,
-                template_destination_port(service, key.destination_port, chosen->port),
-                service.persistence_timeout};
-            known = shared_.templates.create(wanted, proposal, context.now.ticks);
-            if (!known) return Choice::refused(Refusal::table_full);
+        fill(*connection, key, choice, now);
+        if (forgets) {
+            connection->flags |= ConnectionFlags::one_packet;
+        } else {
+            worker_.connections<F>().insert(connection);
         }
-        return {
-            known->destination,
-            persistent_destination_port(
-                service, key.destination_port, destination(known->destination).port
-            ),
-            known->id,
-            Refusal::none};
+        destination(choice.destination).totals.bind();
+        worker_.counters.destinations[choice.destination.value].connections.add(1);
+        worker_.counters.opened.add(1);
+        return {connection, Refusal::none};
     }
 
     template <class F>
@@ -315,6 +262,7 @@ private:
 
     Shared& shared_;
     WorkerState& worker_;
+    Chooser chooser_;
 };
 
 }  // namespace nlvs::forwarding

@@ -173,6 +173,7 @@ auto PersistenceTable::create(const TemplateKey& key, const Proposal& proposal, 
     node.state.store(0, std::memory_order_relaxed);
     node.protocol = key.protocol;
     node.aside = false;
+    node.one_packet = proposal.one_packet;
     node.client = key.client;
     node.virtual_address = key.virtual_address;
     node.engine = engine.release();
@@ -276,6 +277,26 @@ std::uint32_t PersistenceTable::expire_shard(
         const std::uint32_t touched = shard.wheel.advance(now, batch, expired);
         looked_at += touched;
         if (touched < per_lock) return looked_at;
+    }
+}
+
+void PersistenceTable::drop_idle(std::uint32_t shares) noexcept {
+    const auto committed = static_cast<std::uint32_t>(region_.committed() / sizeof(Node));
+    const std::uint32_t highest = highest_.load(std::memory_order_relaxed);
+    const std::uint32_t stop = committed == 0 ? 0 : std::min(highest + 1, committed);
+    for (std::uint32_t left = stop / shares + 1; left > 0; --left) {
+        if (next_to_drop_ < shard_count || next_to_drop_ >= stop) next_to_drop_ = shard_count;
+        if (next_to_drop_ >= stop) return;
+        const std::uint32_t index = next_to_drop_++;
+        Shard& shard = shard_of_node(index);
+        const std::scoped_lock guard{shard.lock};
+        Node& node = nodes_[index];
+        if (!ExpiryWheel<NodePool>::is_linked(node) || node.controlled != 0 || node.one_packet ||
+            node.state.load(std::memory_order_relaxed) == assured) {
+            continue;
+        }
+        shard.wheel.unlink(node);
+        destroy(index);
     }
 }
 

@@ -73,7 +73,7 @@ net::Port persistent_destination_port(
 /// because nobody derives anything else from it. The counters in DestinationSlot::totals are
 /// relaxed as documented there.
 ///
-/// Thread: any, except expire, reserve and visit (control).
+/// Thread: any, except expire, drop_idle, reserve and visit (control).
 class PersistenceTable {
 public:
     /// A template's answer, with one more connection counted in it.
@@ -88,6 +88,7 @@ public:
         DestinationId destination;
         net::Port destination_port;
         Ticks timeout = 0;
+        bool one_packet = false;  ///< of a service with one-packet scheduling
     };
 
     /// Why a connection leaves its template. Linux: ip_vs_conn_expire — only a connection that is
@@ -144,6 +145,11 @@ public:
     /// second.
     void expire(Ticks now, std::uint32_t limit) noexcept;
 
+    /// Throws out idle templates that are not assured, of one share in `shares`; those of
+    /// one-packet services, which nothing but their packets assures, stay.
+    /// Linux: ip_vs_conn.c ip_vs_random_dropentry.
+    void drop_idle(std::uint32_t shares) noexcept;
+
     /// Commits memory for `ahead` more templates.
     void reserve(std::uint32_t ahead) noexcept;
 
@@ -199,6 +205,7 @@ private:
         std::atomic<std::uint8_t> state;
         std::uint8_t protocol;
         bool aside;
+        bool one_packet;
         net::IpAddress client;
         net::IpAddress virtual_address;
         EngineData* engine;
@@ -266,6 +273,7 @@ private:
     std::unique_ptr<std::uint32_t, void (*)(void*)> heads_;  ///< by shard, then hash
     std::array<std::unique_ptr<Shard>, shard_count> shards_;
     std::uint32_t next_to_expire_ = 0;       ///< shard; control's
+    std::uint32_t next_to_drop_ = 0;         ///< node; control's
     std::atomic<std::uint32_t> highest_{0};  ///< index ever handed out
     std::atomic<std::uint32_t> size_{0};
 };

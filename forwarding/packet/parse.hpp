@@ -3,6 +3,7 @@
 #include "compat/net/bytes.hpp"
 #include "compat/net/ip_protocol.hpp"
 #include "forwarding/packet/checksum.hpp"
+#include "forwarding/connections/sctp_state.hpp"
 #include "forwarding/packet/headers/ethernet.hpp"
 #include "forwarding/packet/headers/icmp.hpp"
 #include "forwarding/packet/headers/icmpv6.hpp"
@@ -102,7 +103,8 @@ private:
         parsed_.flow4.protocol = header.protocol;
         if (header.is_fragment()) [[unlikely]] {
             parsed_.later_fragment = header.is_later_fragment();
-            return is_transport(header.protocol) ? PacketKind::fragment : PacketKind::other;
+            if (is_transport(header.protocol)) return PacketKind::fragment;
+            return is_ipsec(header.protocol) ? ipsec(parsed_.flow4) : PacketKind::other;
         }
         if (header.protocol == static_cast<std::uint8_t>(net::IpProtocol::icmp)) return icmpv4();
         return transport(parsed_.flow4);
@@ -214,12 +216,39 @@ private:
                 if (!holds(offset, sizeof(SctpHeader) + sizeof(SctpChunk))) [[unlikely]] {
                     return PacketKind::malformed;
                 }
-                parsed_.tcp_flags = at<SctpChunk>(offset + sizeof(SctpHeader)).type;
+                parsed_.tcp_flags = sctp_chunk(offset + sizeof(SctpHeader));
                 return finish(flow, at<SctpHeader>(offset), sizeof(SctpHeader));
             }
+            case net::IpProtocol::esp:
+            case net::IpProtocol::ah:
+                return ipsec(flow);
             default:
                 return PacketKind::other;
         }
+    }
+
+    /// The deciding chunk's type. Linux: ip_vs_proto_sctp.c set_sctp_state.
+    std::uint8_t sctp_chunk(std::size_t offset) const noexcept {
+        const auto& first = at<SctpChunk>(offset);
+        const bool cookie = first.type == SctpChunkType::cookie_echo ||
+                            first.type == SctpChunkType::cookie_ack;
+        const std::size_t length = first.length.get().host();
+        if (!cookie || length < sizeof(SctpChunk)) [[likely]] return first.type;
+        const std::size_t second = offset + (length + 3) / 4 * 4;
+        if (!holds(second, sizeof(SctpChunk))) return first.type;
+        return deciding_sctp_chunk(first.type, at<SctpChunk>(second).type);
+    }
+
+    /// Belongs to whatever connection the two hosts' key exchange has, whole or in fragments.
+    /// Linux: ip_vs_proto_ah_esp.c ah_esp_conn_fill_param_proto.
+    template <class FamilyTag>
+    PacketKind ipsec(FlowKey<FamilyTag>& flow) noexcept {
+        constexpr net::Port key_exchange{std::uint16_t{500}};
+        flow.protocol = static_cast<std::uint8_t>(net::IpProtocol::udp);
+        flow.source_port = key_exchange;
+        flow.destination_port = key_exchange;
+        parsed_.payload_offset = parsed_.l4_offset;
+        return PacketKind::transport;
     }
 
     template <class FamilyTag, class Header>
@@ -308,6 +337,11 @@ private:
         const net::IpProtocol known{protocol};
         return known == net::IpProtocol::tcp || known == net::IpProtocol::udp ||
                known == net::IpProtocol::sctp;
+    }
+
+    static bool is_ipsec(std::uint8_t protocol) noexcept {
+        const net::IpProtocol known{protocol};
+        return known == net::IpProtocol::esp || known == net::IpProtocol::ah;
     }
 
     /// What a fragment header may announce so that a transport follows in the whole packet.

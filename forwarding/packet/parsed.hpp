@@ -11,7 +11,8 @@ namespace nlvs::forwarding {
 
 /// What kind of packet this is for the pipeline.
 enum class PacketKind : std::uint8_t {
-    transport,   ///< TCP, UDP, SCTP with complete first header: has a flow
+    transport,   ///< TCP, UDP, SCTP with complete first header: has a flow; AH and ESP: has the
+                 ///< flow of the hosts' key exchange (protocol UDP, not that of the packet)
     icmp_error,  ///< ICMP/ICMPv6 error with an embedded flow of a transport, or a tunnel header
     fragment,    ///< IPv4/IPv6 fragment (first or later) of a transport: goes to reassembly
     other,       ///< for the kernel: ARP, ND, echo, VRRP, other protocols, unknown EtherTypes
@@ -42,7 +43,7 @@ struct Parsed {
     PacketKind kind = PacketKind::other;
     net::Family family = net::Family::inet;
     std::uint8_t protocol = 0;           ///< L4 protocol (after IPv6 extension headers)
-    std::uint8_t tcp_flags = 0;          ///< or first SCTP chunk type
+    std::uint8_t tcp_flags = 0;          ///< or type of the SCTP chunk that decides
     std::uint8_t ttl = 0;                ///< or hop limit
     bool fragmentation_allowed = false;  ///< IPv4 with DF clear
     bool later_fragment = false;         ///< fragment offset ≠ 0: no L4 header

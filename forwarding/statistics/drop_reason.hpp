@@ -25,6 +25,8 @@ enum class DropReason : std::uint8_t {
     drop_rate,               ///< sysctl drop_packet
     persistence_engine,      ///< no Call-ID
     no_buffer,               ///< mbuf pool empty
+    unexpected_reply,        ///< of a real server, answered by ICMP (sysctl nat_icmp_send)
+    loopback_destination,    ///< masquerading to 127.0.0.0/8 or ::1
     count_,
 };
 
@@ -35,6 +37,7 @@ inline constexpr std::array<std::string_view, drop_reasons> drop_reason_names{
     "too_big",         "no_route",       "neighbour_unresolved",    "connection_table_full",
     "handover_full",   "punt_full",      "punt_policed",            "transmit_full",
     "interface_down",  "drop_rate",      "persistence_engine",      "no_buffer",
+    "unexpected_reply", "loopback_destination",
 };
 
 }  // namespace nlvs::forwarding

@@ -50,6 +50,7 @@ TypeAndCode v4_of(IcmpError error) noexcept {
         case IcmpError::prohibited:
             return code(IcmpUnreachable::administratively_prohibited);
         case IcmpError::too_big:
+        case IcmpError::reply_too_big:
             return code(IcmpUnreachable::fragmentation_needed);
         case IcmpError::time_exceeded:
             break;
@@ -66,15 +67,12 @@ TypeAndCode v6_of(IcmpError error) noexcept {
         case IcmpError::prohibited:
             return code(Icmpv6Unreachable::administratively_prohibited);
         case IcmpError::too_big:
+        case IcmpError::reply_too_big:
             return {static_cast<std::uint8_t>(Icmpv6Type::packet_too_big), 0};
         case IcmpError::time_exceeded:
             break;
     }
     return {static_cast<std::uint8_t>(Icmpv6Type::time_exceeded), 0};
-}
-
-bool is_loopback(net::Ipv4Address a) noexcept {
-    return a.host() >> 24 == 127;
 }
 
 /// 224/4, 240/4 (with limited broadcast) and 0/8 are no single host's.
@@ -98,7 +96,7 @@ bool may_tell_sender(const rte_mbuf* packet, const Parsed& parsed, IcmpError err
                !is_loopback(parsed.flow4.source) && is_unicast(parsed.flow4.destination);
     }
     return is_unicast(parsed.flow6.source) &&
-           (error == IcmpError::too_big || is_unicast(parsed.flow6.destination));
+           (is_about_size(error) || is_unicast(parsed.flow6.destination));
 }
 
 /// Copies the first `length` bytes of the IP packet, wherever segments end.
@@ -127,15 +125,15 @@ net::Be16 complement(std::uint16_t sum) noexcept {
 
 }  // namespace
 
-template <>
-rte_mbuf* make_icmp_error<V4>(
+namespace {
+
+rte_mbuf* build_v4(
     const rte_mbuf* packet,
     const Parsed& parsed,
-    IcmpError error,
-    std::uint32_t mtu,
-    const net::Ipv4Address& source
+    const IcmpMessage& message,
+    const net::Ipv4Address& source,
+    bool shows_next_hop
 ) noexcept {
-    if (!may_tell_sender(packet, parsed, error)) return nullptr;
     constexpr std::size_t headers = sizeof(Ipv4Header) + sizeof(IcmpHeader);
     const std::size_t quoted = std::min<std::size_t>(parsed.l3_length, maximum_v4 - headers);
     rte_mbuf* reply = allocate(packet, headers + quoted);
@@ -145,15 +143,13 @@ rte_mbuf* make_icmp_error<V4>(
     auto& icmp = *net::header_at<IcmpHeader>(l3 + sizeof(Ipv4Header));
     std::byte* quotation = l3 + headers;
     quote(packet, parsed, quotation, quoted);
-    if (error == IcmpError::too_big) decrement_ttl<V4>(quotation);
+    if (shows_next_hop) decrement_ttl<V4>(quotation);
 
-    const auto [type, code] = v4_of(error);
-    icmp.type = type;
-    icmp.code = code;
+    icmp.type = message.type;
+    icmp.code = message.code;
     icmp.checksum = net::Be16{};
-    icmp.unused = net::Be16{};
-    icmp.next_hop_mtu =
-        net::Be16{static_cast<std::uint16_t>(error == IcmpError::too_big ? mtu : 0)};
+    icmp.unused = net::Be16{static_cast<std::uint16_t>(message.rest >> 16)};
+    icmp.next_hop_mtu = net::Be16{static_cast<std::uint16_t>(message.rest)};
     icmp.checksum = complement(sum_bytes(reply, sizeof(Ipv4Header), sizeof(IcmpHeader) + quoted));
 
     auto& ip = *net::header_at<Ipv4Header>(l3);
@@ -169,6 +165,33 @@ rte_mbuf* make_icmp_error<V4>(
     ip.destination = parsed.flow4.source;
     write_checksum(ip);
     return reply;
+}
+
+}  // namespace
+
+rte_mbuf* make_icmp_message(
+    const rte_mbuf* packet, const Parsed& parsed, const IcmpMessage& message,
+    const net::Ipv4Address& source
+) noexcept {
+    // Whoever may be told of this error may be told of any other.
+    if (!may_tell_sender(packet, parsed, IcmpError::host_unreachable)) return nullptr;
+    return build_v4(packet, parsed, message, source, false);
+}
+
+template <>
+rte_mbuf* make_icmp_error<V4>(
+    const rte_mbuf* packet,
+    const Parsed& parsed,
+    IcmpError error,
+    std::uint32_t mtu,
+    const net::Ipv4Address& source
+) noexcept {
+    if (!may_tell_sender(packet, parsed, error)) return nullptr;
+    const auto [type, code] = v4_of(error);
+    return build_v4(
+        packet, parsed, {type, code, is_about_size(error) ? mtu : 0}, source,
+        error == IcmpError::too_big
+    );
 }
 
 template <>
@@ -204,7 +227,7 @@ rte_mbuf* make_icmp_error<V6>(
     icmp.type = type;
     icmp.code = code;
     icmp.checksum = net::Be16{};
-    icmp.parameter = net::Be32{error == IcmpError::too_big ? mtu : 0};
+    icmp.parameter = net::Be32{is_about_size(error) ? mtu : 0};
     icmp.checksum = complement(fold(
         pseudo_header_sum(source, parsed.flow6.source, ip.next_header, payload) +
         sum_bytes(reply, sizeof(Ipv6Header), payload)

@@ -19,13 +19,19 @@ namespace nlvs::forwarding {
 ///   prohibited         3/13                     1/1
 ///   time_exceeded      11/0                     3/0
 ///   too_big            3/4 with MTU             2/0 with MTU
+///   reply_too_big      the same, for a packet whose hop count has not been touched
 enum class IcmpError : std::uint8_t {
     port_unreachable,
     host_unreachable,
     prohibited,
     time_exceeded,
     too_big,
+    reply_too_big,
 };
+
+constexpr bool is_about_size(IcmpError error) noexcept {
+    return error == IcmpError::too_big || error == IcmpError::reply_too_big;
+}
 
 /// Builds the error about a packet in a fresh mbuf of the packet's pool: data starts at the IP
 /// header, ready to be routed to the packet's sender. Null if there is no mbuf, or if nobody may
@@ -33,8 +39,8 @@ enum class IcmpError : std::uint8_t {
 /// fragment, or its sender is not a single host, or its receiver is not (IPv6 too_big excepted).
 ///
 /// The packet is as it was received. Quoted is what fits into 576 bytes, for IPv6 into 1280. As
-/// Linux has decremented the hop count by the time it finds a packet too big, the quotation of
-/// too_big shows that; the others show the packet untouched.
+/// Linux's IPVS has decremented the hop count by the time it finds a request too big, the quotation
+/// of too_big shows that; the others show the packet untouched.
 /// Linux: net/ipv4/icmp.c __icmp_send, net/ipv6/icmp.c icmp6_send.
 template <class FamilyTag>
 rte_mbuf* make_icmp_error(
@@ -52,6 +58,20 @@ template <>
 rte_mbuf* make_icmp_error<
     V6>(const rte_mbuf*, const Parsed&, IcmpError, std::uint32_t, const net::Ipv6Address&) noexcept;
 
+/// An error with any type and code; `rest` is the second word of its header.
+struct IcmpMessage {
+    std::uint8_t type = 0;
+    std::uint8_t code = 0;
+    std::uint32_t rest = 0;
+};
+
+/// As make_icmp_error<V4>, for an error that the engine passes on about the packet at
+/// Parsed::l3_offset, which may be cut short (Parsed::l3_length is what is there).
+rte_mbuf* make_icmp_message(
+    const rte_mbuf* packet, const Parsed& parsed, const IcmpMessage& message,
+    const net::Ipv4Address& source
+) noexcept;
+
 /// How many errors one worker sends: Linux's host-wide limit (icmp_msgs_per_sec 1000,
 /// icmp_msgs_burst 50), for each worker. Path MTU discovery is exempt, as there.
 /// Linux: net/ipv4/icmp.c icmp_global_allow, icmpv4_mask_allow.
@@ -65,7 +85,7 @@ public:
         : cost_{tsc_hz / per_second}, credit_{cost_ * burst} {}
 
     bool admit(IcmpError error, std::uint64_t tsc) noexcept {
-        if (error == IcmpError::too_big) return true;
+        if (is_about_size(error)) return true;
         credit_ = std::min(credit_ + (tsc - last_), cost_ * burst);
         last_ = tsc;
         if (credit_ < cost_) return false;

@@ -123,6 +123,13 @@ void masquerade(
     rte_mbuf* packet, const Parsed& parsed, const Connection<FamilyTag>& connection
 ) noexcept {
     std::byte* l3 = rte_pktmbuf_mtod_offset(packet, std::byte*, parsed.l3_offset);
+    if (parsed.protocol != connection.protocol) [[unlikely]] {
+        // AH and ESP have no ports, and no checksum that anybody but their ends could mend.
+        ChecksumDelta delta;
+        return rewrite_address<FamilyTag, direction>(
+            l3, translation_of<FamilyTag, direction>(connection).address, delta
+        );
+    }
     std::byte* l4 = rte_pktmbuf_mtod_offset(packet, std::byte*, parsed.l4_offset);
     if (masquerade_headers<FamilyTag, direction>(l3, l4, connection) != TransportChecksum::updated)
         [[unlikely]] {

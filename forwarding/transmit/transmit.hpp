@@ -4,15 +4,18 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 #include "compat/net/bytes.hpp"
 #include "forwarding/connections/connection.hpp"
 #include "forwarding/packet_context.hpp"
 #include "forwarding/transmit/direct_route.hpp"
+#include "forwarding/transmit/fragment.hpp"
 #include "forwarding/transmit/icmp_related.hpp"
 #include "forwarding/transmit/icmp_reply.hpp"
 #include "forwarding/transmit/masquerade.hpp"
 #include "forwarding/transmit/tunnel.hpp"
+#include "forwarding/transmit/tunnel_error.hpp"
 #include "forwarding/worker_state.hpp"
 
 namespace nlvs::forwarding {
@@ -25,21 +28,31 @@ public:
 
     /// A request of a connection, by the connection's own method. Linux: ip_vs_xmit.c.
     template <class F>
-    void request(const PacketContext& context, const Connection<F>& connection, const DestinationSlot& slot) noexcept {
+    void request(const PacketContext& context, const Connection<F>& connection, DestinationSlot& slot) noexcept {
         if (slot.local.load(std::memory_order_relaxed)) return request_to_host(context, connection);
+        // Linux: ip_vs_xmit.c __ip_vs_get_out_rt — before anything of the packet has changed.
+        if (slot.adjacency.load(std::memory_order_relaxed) == nullptr) [[unlikely]] {
+            return reject<F>(context, IcmpError::host_unreachable, 0, DropReason::no_route);
+        }
         if (!may_be_forwarded(context.parsed)) [[unlikely]] {
             return reject<F>(context, IcmpError::time_exceeded, 0, DropReason::ttl_exceeded);
         }
         switch (connection.method()) {
-            case ForwardingMethod::masquerade: {
-                if (is_too_big<F>(context, slot)) return;
-                masquerade<F, Direction::request>(context.packet, context.parsed, connection);
-                decrement_ttl<F>(context.l3());
-                return to_destination(context, context.parsed.l3_offset, F::family, slot);
-            }
+            case ForwardingMethod::masquerade:
             case ForwardingMethod::direct_route: {
-                if (is_too_big<F>(context, slot)) return;
+                const std::uint32_t mtu = slot.route_mtu.load(std::memory_order_relaxed);
+                const MtuVerdict verdict = check_mtu(context.parsed, mtu);
+                if (verdict == MtuVerdict::too_big) [[unlikely]] {
+                    return reject<F>(context, IcmpError::too_big, mtu, DropReason::too_big);
+                }
+                if (connection.method() == ForwardingMethod::masquerade) {
+                    masquerade<F, Direction::request>(context.packet, context.parsed, connection);
+                }
                 decrement_ttl<F>(context.l3());
+                if (verdict == MtuVerdict::fragment) [[unlikely]] {
+                    const std::uint32_t size = fragment_size(context.parsed, mtu);
+                    return pieces_to_destination(context, context.parsed.l3_offset, F::family, slot, size);
+                }
                 return to_destination(context, context.parsed.l3_offset, F::family, slot);
             }
             case ForwardingMethod::tunnel: return through_tunnel<F>(context, slot);
@@ -50,9 +63,10 @@ public:
         punt(context);
     }
 
-    /// A reply of a masqueraded connection, to its client.
+    /// A reply of a masqueraded connection, to its client. False if it did not get as far as
+    /// IPVS: in Linux a packet without a way, or too big for it, ends before the FORWARD hook.
     template <class F>
-    void reply(const PacketContext& context, Connection<F>& connection) noexcept {
+    bool reply(const PacketContext& context, Connection<F>& connection) noexcept {
         const Configuration& configuration = shared_.configuration;
         const std::uint32_t generation =
             configuration.routing_generation.load(std::memory_order_acquire);
@@ -63,23 +77,28 @@ public:
                 std::memory_order_acquire
             );
         }
-        if (adjacency != nullptr &&
-            check_mtu(context.parsed, adjacency->mtu) == MtuVerdict::too_big) [[unlikely]] {
-            return reject<F>(context, IcmpError::too_big, adjacency->mtu, DropReason::too_big);
+        if (adjacency == nullptr ||
+            check_mtu(context.parsed, adjacency->mtu) != MtuVerdict::fits) [[unlikely]] {
+            return reply_by_route(context, connection, static_cast<std::uint16_t>(generation));
         }
         masquerade<F, Direction::reply>(context.packet, context.parsed, connection);
         decrement_ttl<F>(context.l3());
-        if (adjacency != nullptr) [[likely]] {
-            return send(context.packet, context.parsed.l3_offset, F::family, *adjacency);
-        }
-        connection.reply_adjacency = route(context, context.parsed.l3_offset, connection.client);
-        connection.reply_generation = static_cast<std::uint16_t>(generation);
+        send(context.packet, context.parsed.l3_offset, F::family, *adjacency);
+        return true;
     }
+
+    /// The same with a look at the routes: for a first reply, one that does not fit, and one of a
+    /// real server that is the host. The next hop is remembered in the connection unless the
+    /// route has an MTU of its own, which the next hop does not know.
+    template <class F>
+    bool reply_by_route(
+        const PacketContext& context, Connection<F>& connection, std::uint16_t generation
+    ) noexcept;
 
     /// An ICMP error towards the real server, about a reply that the client did not take.
     template <class F>
     void related_request(
-        const PacketContext& context, const Connection<F>& connection, const DestinationSlot& slot
+        const PacketContext& context, const Connection<F>& connection, DestinationSlot& slot
     ) noexcept {
         if (connection.method() != ForwardingMethod::masquerade) {
             return request(context, connection, slot);
@@ -98,31 +117,30 @@ public:
     /// An ICMP error towards the client, about a request that the real server did not take.
     template <class F>
     void related_reply(const PacketContext& context, const Connection<F>& connection) noexcept {
-        if (!may_be_forwarded(context.parsed)) return drop(context.packet, DropReason::ttl_exceeded);
+        if (!context.from_host && !may_be_forwarded(context.parsed)) {
+            return drop(context.packet, DropReason::ttl_exceeded);
+        }
         if (!masquerade_icmp_error<F, Direction::reply>(
                 context.packet, context.parsed, connection
             )) {
             return drop(context.packet, DropReason::malformed);
         }
-        decrement_ttl<F>(context.l3());
+        if (!context.from_host) decrement_ttl<F>(context.l3());
         route(context, context.parsed.l3_offset, connection.client);
     }
 
     /// Sends an ICMP error back to the packet's sender and drops the packet.
     template <class F>
-    void reject(const PacketContext& context, IcmpError error, std::uint32_t mtu, DropReason reason) noexcept {
-        const auto& key = context.parsed.template flow<F>();
-        rte_mbuf* reply = worker_.icmp_errors.admit(error, context.now.tsc)
-                              ? make_icmp_error<F>(context.packet, context.parsed, error, mtu, key.destination)
-                              : nullptr;
-        if (reply != nullptr) {
-            const PacketContext answer{
-                reply, context.parsed, context.settings, 0, context.port, false, context.now
-            };
-            route(answer, 0, key.source);
-        }
-        drop(context.packet, reason);
-    }
+    void reject(
+        const PacketContext& context, IcmpError error, std::uint32_t mtu, DropReason reason
+    ) noexcept;
+
+    /// Tells the client of a request what a router on the way to its tunnel's end said about it.
+    /// The error itself, in `context`, has been understood and ends here.
+    void relay_tunnel_error(
+        const PacketContext& context, const Tunnelled& about, DestinationSlot& slot,
+        const TunnelHeader& tunnel
+    ) noexcept;
 
     /// To the kernel, through the shadow interface of the port it came from.
     void punt(const PacketContext& context) noexcept {
@@ -130,6 +148,7 @@ public:
         if (!worker_.policer.admit(punt_class, context.now.tsc)) {
             return drop(context.packet, DropReason::punt_policed);
         }
+        if (context.parsed.largest_fragment != 0) [[unlikely]] return punt_in_pieces(context);
         worker_.output.punt(context.port, context.packet);
     }
 
@@ -162,19 +181,15 @@ private:
     static constexpr net::Be16 ethertype_ipv4{std::uint16_t{0x0800}};
     static constexpr net::Be16 ethertype_ipv6{std::uint16_t{0x86DD}};
 
-    /// True if the packet does not fit and has been answered. A packet that may be fragmented
-    /// passes: it is cut on its way out.
-    template <class F>
-    bool is_too_big(const PacketContext& context, const DestinationSlot& slot) noexcept {
-        const std::uint32_t mtu = slot.route_mtu.load(std::memory_order_relaxed);
-        if (check_mtu(context.parsed, mtu) != MtuVerdict::too_big) [[likely]] return false;
-        reject<F>(context, IcmpError::too_big, mtu, DropReason::too_big);
-        return true;
-    }
-
+    /// The real server is the host itself: with masquerading under the address of the destination,
+    /// which must not be a loopback one, otherwise under the virtual address.
+    /// Linux: ip_vs_xmit.c ip_vs_nat_xmit ("stopping DNAT to loopback address"), ip_vs_dr_xmit.
     template <class F>
     void request_to_host(const PacketContext& context, const Connection<F>& connection) noexcept {
         if (connection.method() == ForwardingMethod::masquerade) {
+            if (is_loopback(connection.destination)) {
+                return drop(context.packet, DropReason::loopback_destination);
+            }
             masquerade<F, Direction::request>(context.packet, context.parsed, connection);
         }
         punt(context);
@@ -182,10 +197,13 @@ private:
 
     /// Linux: ip_vs_xmit.c ip_vs_tunnel_xmit.
     template <class F>
-    void through_tunnel(const PacketContext& context, const DestinationSlot& slot) noexcept {
+    void through_tunnel(const PacketContext& context, DestinationSlot& slot) noexcept {
         const TunnelHeader* header = slot.tunnel.load(std::memory_order_acquire);
         if (header == nullptr) [[unlikely]] {
             return reject<F>(context, IcmpError::host_unreachable, 0, DropReason::no_route);
+        }
+        if (slot.mtu_until.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+            slot.forget_mtu(context.now.ticks);
         }
         const bool discovery = context.settings.sysctls.pmtu_disc != 0;
         const std::uint32_t mtu = slot.route_mtu.load(std::memory_order_relaxed);
@@ -203,6 +221,9 @@ private:
                 context.packet, context.parsed, *header, {context.hash, worker_.outer_id, discovery}
             )) [[unlikely]] {
             return drop(context.packet, DropReason::no_buffer);
+        }
+        if (context.packet->pkt_len > mtu) [[unlikely]] {
+            return pieces_to_destination(context, 0, header->outer, slot, mtu);
         }
         to_destination(context, 0, header->outer, slot);
     }
@@ -222,13 +243,50 @@ private:
         hold(context, l3_offset, {nullptr, {}, &slot, family, 0});
     }
 
-    /// A packet larger than the link: one that arrived in fragments, or grew by a tunnel header.
+    /// The same in pieces of at most `size` bytes: for a packet that arrived in fragments, may be
+    /// fragmented, or grew by a tunnel header.
+    void pieces_to_destination(
+        const PacketContext& context, std::uint16_t l3_offset, net::Family family,
+        const DestinationSlot& slot, std::uint32_t size
+    ) noexcept;
+
+    /// A packet that waited for its neighbour and is larger than the link.
     void send_in_pieces(
         rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, const Adjacency& adjacency
     ) noexcept;
 
-    /// Routes by `to`; returns the adjacency slot worth remembering, or none.
-    AdjacencyId route(const PacketContext& context, std::uint16_t l3_offset, const net::IpAddress& to) noexcept;
+    /// Cuts a packet and frees it; the pieces begin at their IP header. False if it cannot be cut.
+    bool cut(
+        rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, std::uint32_t size,
+        FragmentTrain& train
+    ) noexcept;
+
+    /// A reassembled packet goes to the kernel in pieces as large as those it came in: the shadow
+    /// interface takes no more than its MTU.
+    void punt_in_pieces(const PacketContext& context) noexcept;
+
+    /// From whom an error about the packet comes: its receiver if that is the host, otherwise the
+    /// host on the way back to its sender.
+    template <class F>
+    const typename F::Address* error_source(const PacketContext& context, typename F::Address& buffer) noexcept;
+
+    /// Where a packet goes that the routing table decides about.
+    struct Way {
+        const Adjacency* adjacency = nullptr;  ///< null while the neighbour is unresolved
+        NeighbourKey neighbour;
+        AdjacencyId id;
+        std::uint32_t mtu = 0;     ///< the most there is while it is not known
+        bool has_own_mtu = false;  ///< the route's, not the link's
+    };
+
+    std::optional<Way> find_way(const RouteQuery& query, std::uint64_t hash) const noexcept;
+
+    void send_along(
+        const Way& way, const PacketContext& context, std::uint16_t l3_offset, net::Family family
+    ) noexcept;
+
+    /// Sends by the route to `to`, or drops.
+    void route(const PacketContext& context, std::uint16_t l3_offset, const net::IpAddress& to) noexcept;
 
     void hold(const PacketContext& context, std::uint16_t l3_offset, WaitingPacket waiting) noexcept {
         rte_pktmbuf_adj(context.packet, l3_offset);

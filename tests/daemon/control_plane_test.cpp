@@ -131,6 +131,25 @@ BOOST_AUTO_TEST_CASE(deleting_with_expire_nodest_conn_has_connections_dropped) {
     BOOST_TEST(expired == 2);
 }
 
+// Linux: ip_vs_ctl.c proc_do_defense_mode, update_defense_level.
+BOOST_AUTO_TEST_CASE(automatic_defences_follow_the_memory) {
+    const auto settings = [this] { return *configuration->settings.current(); };
+    ipvs::Sysctls sysctls = control.sysctls();
+    sysctls.drop_entry = 2;
+    sysctls.drop_packet = 1;
+    control.set_sysctls(sysctls);
+    BOOST_TEST(control.sysctls().drop_entry == 1);
+    BOOST_TEST(!settings().drop_entry);
+    control.tick_defences(512);
+    BOOST_TEST(control.sysctls().drop_entry == 2);
+    BOOST_TEST(control.sysctls().drop_packet == 2);
+    BOOST_TEST(settings().drop_entry);
+    BOOST_TEST(settings().drop_rate == 2);
+    control.tick_defences(1024);
+    BOOST_TEST(control.sysctls().drop_packet == 1);
+    BOOST_TEST(settings().drop_rate == 0);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

@@ -174,6 +174,29 @@ BOOST_AUTO_TEST_CASE(a_removed_service_takes_its_destinations_out_of_use) {
     BOOST_TEST(configuration->real_servers.size() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(servers_of_a_service_with_a_persistence_engine_may_call) {
+    const ipvs::ServiceKey sip = ipvs::EndpointKey{17, *net::parse_ip_address("10.0.0.1"), port_of(5060)};
+    auto spec = scheduled_by("rr");
+    spec.flags.word = ipvs::ServiceFlags::persistent;
+    BOOST_TEST_REQUIRE(control.add_service(sip, spec).has_value());
+    const auto server = masqueraded("10.0.0.11", 5060);
+    BOOST_TEST_REQUIRE(control.add_destination(sip, server).has_value());
+    const auto calling = [&] {
+        return configuration->calling_servers.find({17, server.key.address, server.key.port});
+    };
+    BOOST_TEST(calling() == nullptr);
+    spec.persistence_engine = "sip";
+    BOOST_TEST_REQUIRE(control.edit_service(sip, spec).has_value());
+    BOOST_TEST_REQUIRE(calling() != nullptr);
+    BOOST_TEST((calling()->service == sip));
+    BOOST_TEST((calling()->destination == published(sip)->destinations[0].id));
+    BOOST_TEST(published(sip)->by_call_id);
+    BOOST_TEST(configuration->calling_server_count == 1U);
+    BOOST_TEST_REQUIRE(control.remove_destination(sip, server.key).has_value());
+    BOOST_TEST(calling() == nullptr);
+    BOOST_TEST(configuration->calling_server_count == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(real_servers_are_counted_over_services_and_methods) {
     const auto other = tcp_service("10.0.0.2", 80);
     add_web();

@@ -99,6 +99,43 @@ BOOST_AUTO_TEST_CASE(a_destination_on_one_of_the_hosts_addresses_is_local) {
     BOOST_TEST(!slot.local.load());
 }
 
+BOOST_AUTO_TEST_CASE(what_the_host_sends_is_looked_at_once_a_destination_was_local) {
+    track("10.0.0.1"_ip);
+    BOOST_TEST(!configuration->serves_locally.load());
+    apply(Change::added, local("10.0.0.1"_ip));
+    BOOST_TEST(configuration->serves_locally.load());
+    // Connections may outlive the address.
+    apply(Change::removed, local("10.0.0.1"_ip));
+    BOOST_TEST(configuration->serves_locally.load());
+}
+
+BOOST_AUTO_TEST_CASE(the_hosts_own_addresses_are_known_by_interface) {
+    const auto own = [this](const char* towards) {
+        const auto* addresses = configuration->own_addresses.current();
+        const auto* found = addresses->find(dp0, *net::parse_ip_address(towards));
+        return found != nullptr ? net::print(*found) : "";
+    };
+    const auto address = [](const char* text, std::uint8_t length, std::uint32_t interface = dp0) {
+        kni::Address result;
+        result.interface = interface;
+        result.address = result.peer = *net::parse_ip_address(text);
+        result.length = length;
+        return result;
+    };
+    apply(Change::added, address("203.0.113.10", 32));
+    BOOST_TEST(own("192.0.2.7") == "203.0.113.10");
+    apply(Change::added, address("10.0.0.1", 24));
+    apply(Change::added, address("10.0.1.1", 24));
+    apply(Change::added, address("10.0.2.1", 24, other));
+    apply(Change::added, address("2001:db8::1", 64));
+    BOOST_TEST(own("192.0.2.7") == "10.0.0.1");
+    BOOST_TEST(own("10.0.1.9") == "10.0.1.1");
+    BOOST_TEST(own("10.0.2.9") == "10.0.0.1");
+    BOOST_TEST(own("2001:db8:9::9") == "2001:db8::1");
+    apply(Change::removed, address("10.0.0.1", 24));
+    BOOST_TEST(own("192.0.2.7") == "10.0.1.1");
+}
+
 BOOST_AUTO_TEST_CASE(the_mtu_is_the_routes_else_the_links) {
     apply(Change::present, link(dp0, true, 1400));
     apply(Change::added, route({"10.0.0.0"_ip, 24}));

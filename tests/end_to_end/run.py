@@ -20,6 +20,8 @@ sys.dont_write_bytecode = True
 # Cases run in this order. life_cases comes last: its hostile packets leave half-open connections
 # whose retransmissions would be counted for somebody else.
 import forwarding_cases  # noqa: E402,F401
+import local_cases  # noqa: E402,F401
+import sctp_cases  # noqa: E402,F401
 import listing_cases  # noqa: E402,F401
 import scheduling_cases  # noqa: E402,F401
 import load_cases  # noqa: E402,F401

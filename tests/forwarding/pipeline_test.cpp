@@ -204,6 +204,33 @@ BOOST_AUTO_TEST_CASE(a_persistent_client_stays_with_its_server) {
     BOOST_TEST(director.templates().size() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(ah_and_esp_follow_the_key_exchange) {
+    for (const std::uint8_t protocol : {std::uint8_t{50}, std::uint8_t{51}}) {
+        Director director;
+        director.add_local(vip);
+        Service service = director.service(udp_number, vip, 500);
+        director.add_destination(service, server_a, 500);
+        director.publish(std::move(service));
+        const Bytes sealed = (ipv4(client, vip).ttl(64).proto(protocol) / payload(40)).frame();
+        BOOST_TEST(director.receive(sealed).punted.size() == 1U);
+        director.receive((ipv4(client, vip) / udp(500, 500) / payload(8)).frame());
+        const auto request = director.receive(sealed);
+        BOOST_TEST_REQUIRE(request.frames.size() == 1U);
+        BOOST_TEST((request.frames[0] == (ipv4(client, server_a).ttl(63).proto(protocol) / payload(40)).frame()));
+        const auto reply = director.receive((ipv4(server_a, client).ttl(64).proto(protocol) / payload(40)).frame());
+        BOOST_TEST_REQUIRE(reply.frames.size() == 1U);
+        BOOST_TEST((reply.frames[0] == (ipv4(vip, client).ttl(63).proto(protocol) / payload(40)).frame()));
+        // Fragments need not wait for each other.
+        const auto piece = director.receive((ipv4(client, vip).fragment(1480, false).proto(protocol) / payload(40)).frame());
+        BOOST_TEST(piece.frames.size() == 1U);
+        // The timer is the key exchange's.
+        director.advance(299);
+        BOOST_TEST(director.receive(sealed).frames.size() == 1U);
+        director.advance(299);
+        BOOST_TEST(director.connections() == 1U);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(an_icmp_error_reaches_the_client_with_the_virtual_address) {
     OneService lab;
     lab.director.receive(syn());

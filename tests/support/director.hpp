@@ -33,11 +33,37 @@ public:
         }
     }
 
-    void set(const ipvs::Sysctls& sysctls) {
+    void set(
+        const ipvs::Sysctls& sysctls, std::int64_t available_pages = forwarding::plenty_of_memory
+    ) {
         configuration_.settings.publish(
-            std::make_unique<const forwarding::Settings>(forwarding::make_settings({}, sysctls)),
+            std::make_unique<const forwarding::Settings>(
+                forwarding::make_settings({}, sysctls, available_pages)
+            ),
             reclaimer_
         );
+    }
+
+    /// What the director calls itself towards everybody.
+    void set_own_addresses(const net::IpAddress& v4, const net::IpAddress& v6) {
+        auto own = std::make_unique<forwarding::OwnAddresses>();
+        for (const auto& address : {v4, v6}) own->entries.push_back({1, address, {address, 8}});
+        configuration_.own_addresses.publish(std::move(own), reclaimer_);
+    }
+
+    /// The server of a service with a persistence engine may begin calls.
+    void add_calling_server(const forwarding::Service& service, const forwarding::ServiceDestination& server) {
+        auto calling = std::make_unique<forwarding::CallingServer>();
+        calling->key = {17, server.address, server.port};
+        calling->service = service.key;
+        calling->destination = server.id;
+        configuration_.calling_servers.insert(std::move(calling), reclaimer_);
+        ++configuration_.calling_server_count;
+    }
+
+    /// A route through the neighbour whose MTU is less than the link's.
+    void add_narrow_route(const net::Prefix& prefix, std::uint16_t mtu) {
+        add_route(prefix, forwarding::NextHop::Type::unicast, mtu);
     }
 
     void add_local(const net::IpAddress& address) {
@@ -152,17 +178,27 @@ public:
         );
     }
 
+    /// The destination becomes one that is the director itself.
+    void make_local(forwarding::DestinationSlot& slot) {
+        slot.local = true;
+        slot.adjacency = nullptr;
+        configuration_.serves_locally = true;
+    }
+
     /// Gives `frame` to worker `id`, then lets every worker take over what was handed to it.
     Sent receive(const Bytes& frame, forwarding::WorkerId id = 0) {
         rte_mbuf* packet = to_mbuf(frame);
         const forwarding::Time now{rte_rdtsc(), ticks_};
         workers_[id]->pipeline.run(0, &packet, 1, now);
-        for (auto& worker : workers_) {
-            std::array<rte_mbuf*, forwarding::Pipeline::burst_size> taken;
-            const auto count = shared_.hand_over.take(worker->state.id, taken.data(), taken.size());
-            if (count != 0) worker->pipeline.run_taken_over(taken.data(), count, now);
-        }
-        return collect();
+        return hand_over(now);
+    }
+
+    /// The same for a frame that the kernel sends through the shadow interface.
+    Sent inject(const Bytes& frame, forwarding::WorkerId id = 0) {
+        rte_mbuf* packet = to_mbuf(frame);
+        const forwarding::Time now{rte_rdtsc(), ticks_};
+        workers_[id]->pipeline.run_injected(0, &packet, 1, now);
+        return hand_over(now);
     }
 
     /// Lets time pass and timers run.
@@ -225,8 +261,11 @@ private:
         return address.is_v4() ? configuration_.routes_v4 : configuration_.routes_v6;
     }
 
-    void add_route(const net::Prefix& prefix, forwarding::NextHop::Type type) {
+    void add_route(
+        const net::Prefix& prefix, forwarding::NextHop::Type type, std::uint16_t mtu = 0
+    ) {
         auto route = std::make_unique<forwarding::Route>();
+        route->single.mtu = mtu;
         route->single.type = type;
         route->single.interface = 1;
         route->single.via = gateway();
@@ -246,6 +285,15 @@ private:
         neighbour->adjacency = {0};
         neighbour->slot = &configuration_.adjacencies[0];
         configuration_.neighbours.insert(std::move(neighbour), reclaimer_);
+    }
+
+    Sent hand_over(forwarding::Time now) {
+        for (auto& worker : workers_) {
+            std::array<rte_mbuf*, forwarding::Pipeline::burst_size> taken;
+            const auto count = shared_.hand_over.take(worker->state.id, taken.data(), taken.size());
+            if (count != 0) worker->pipeline.run_taken_over(taken.data(), count, now);
+        }
+        return collect();
     }
 
     Sent collect() {

@@ -87,6 +87,33 @@ BOOST_AUTO_TEST_CASE(a_udp_packet_over_ipv6_yields_its_flow) {
     );
 }
 
+BOOST_AUTO_TEST_CASE(an_abort_bundled_behind_a_cookie_decides) {
+    const Bytes abort{std::byte{6}, std::byte{0}, std::byte{0}, std::byte{4}};
+    for (const std::uint8_t cookie : {std::uint8_t{10}, std::uint8_t{11}}) {
+        BOOST_TEST(parse_frame(ipv4(client, vip) / sctp(7, 8, cookie) / raw(abort)).tcp_flags == 6);
+        BOOST_TEST(parse_frame(ipv4(client, vip) / sctp(7, 8, cookie) / payload(3)).tcp_flags == cookie);
+    }
+    BOOST_TEST(parse_frame(ipv4(client, vip) / sctp(7, 8, 0) / raw(abort)).tcp_flags == 0);
+    // The length of the cookie leads to the next chunk, rounded up to four.
+    Sctp padded = sctp(7, 8, 10);
+    padded.header[15] = std::byte{7};
+    const Bytes data{std::byte{9}, std::byte{9}, std::byte{9}, std::byte{0}};
+    BOOST_TEST(parse_frame(ipv4(client, vip) / padded / raw(data) / raw(abort)).tcp_flags == 6);
+}
+
+BOOST_AUTO_TEST_CASE(ah_and_esp_have_the_flow_of_the_key_exchange) {
+    const net::Port isakmp{std::uint16_t{500}};
+    for (const std::uint8_t protocol : {std::uint8_t{50}, std::uint8_t{51}}) {
+        const auto p = parse_frame(ipv4(client, vip).proto(protocol) / payload(12));
+        BOOST_TEST((p.kind == PacketKind::transport));
+        BOOST_TEST(p.protocol == protocol);
+        BOOST_TEST((p.flow4 == FlowKey<V4>{client.v4(), vip.v4(), isakmp, isakmp, 17}));
+    }
+    // In IPv6 AH is an extension header: what follows counts.
+    const auto sealed = parse_frame(ipv6(client6, vip6).next_header(50) / payload(12));
+    BOOST_TEST((sealed.flow6 == FlowKey<V6>{client6.v6(), vip6.v6(), isakmp, isakmp, 17}));
+}
+
 BOOST_AUTO_TEST_CASE(an_sctp_packet_tells_its_first_chunk) {
     const auto p = parse_frame(ipv4(client, vip) / sctp(7, 8, 10) / payload(4));
     BOOST_TEST((p.kind == PacketKind::transport));

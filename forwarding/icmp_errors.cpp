@@ -1,0 +1,123 @@
+/// The pipeline's part for ICMP errors. Linux: ip_vs_core.c ip_vs_in_icmp, ip_vs_out_icmp.
+
+#include "forwarding/packet/headers/icmp.hpp"
+#include "forwarding/packet/transport_checksum.hpp"
+#include "forwarding/pipeline.hpp"
+#include "forwarding/transmit/tunnel_error.hpp"
+
+namespace nlvs::forwarding {
+
+/// An error about a packet of a connection follows that packet's way back. Seen from its embedded
+/// packet's other end it is a request (about a reply) or a reply (about a request). Timers are not
+/// refreshed.
+template <class F>
+void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
+    const FlowKey<F> key = context.parsed.template flow<F>().inverted();
+    const auto found = worker_.connections<F>().find(key);
+    if (!found) {
+        if (F::family == net::Family::inet && relay_tunnel_error(context)) return;
+        const Service* service = find_service<F>(key, 0);
+        const WorkerId owner = owner_of<F>(context, key, service);
+        if (owner != worker_.id && !context.taken_over) {
+            return worker_.outgoing.add(
+                owner, context.port, context.packet, shared_.hand_over, worker_.counters
+            );
+        }
+        if (context.settings.sysctls.schedule_icmp != 0 && service != nullptr &&
+            schedule_icmp<F>(context, key, *service)) {
+            return;
+        }
+        return pass_on(context);
+    }
+    Connection<F>& connection = *found.connection;
+    if (found.direction == Direction::request) return related_to_request<F>(context, connection);
+    if (connection.method() != ForwardingMethod::masquerade) return pass_on(context);
+    worker_.counters.destinations[connection.destination_id.value].count_out(
+        1, context.parsed.l3_length
+    );
+    transmit_.related_reply(context, connection);
+}
+
+template <class F>
+void Pipeline::related_to_request(const PacketContext& context, Connection<F>& connection) noexcept {
+    worker_.counters.destinations[connection.destination_id.value].count_in(
+        1, context.parsed.l3_length
+    );
+    transmit_.related_request(context, connection, lifecycle_.destination(connection.destination_id));
+}
+
+/// An error about a reply of a connection that another director, or this one before a restart,
+/// knew: it opens the connection and follows it. True if the packet has been dealt with.
+/// Linux: ip_vs_core.c ip_vs_try_to_schedule with sysctl schedule_icmp; its inverse header has no
+/// flags, so every error of a transport may open.
+template <class F>
+bool Pipeline::schedule_icmp(
+    const PacketContext& context, const FlowKey<F>& key, const Service& service
+) noexcept {
+    constexpr std::uint16_t ftp_data = 20;
+    const bool has_ports = key.protocol == static_cast<std::uint8_t>(net::IpProtocol::tcp) ||
+                           key.protocol == static_cast<std::uint8_t>(net::IpProtocol::udp) ||
+                           key.protocol == static_cast<std::uint8_t>(net::IpProtocol::sctp);
+    if (!has_ports || key.source_port.host() == ftp_data || !is_local<F>(key.destination)) return false;
+    Parsed about = context.parsed;
+    about.protocol = key.protocol;
+    if constexpr (F::family == net::Family::inet) {
+        about.flow4 = key;
+    } else {
+        about.flow6 = key;
+    }
+    const PacketContext request{
+        context.packet, about, context.settings, context.hash, context.port, context.taken_over,
+        context.now
+    };
+    Connection<F> one_packet{};
+    const auto opened = lifecycle_.open<F>(request, service, one_packet);
+    if (opened.connection == nullptr) {
+        transmit_.drop(context.packet, DropReason::no_destination);
+        return true;
+    }
+    related_to_request<F>(context, *opened.connection);
+    if (opened.connection == &one_packet) lifecycle_.unbind(one_packet);
+    return true;
+}
+
+/// An error about a packet that this director sent through a tunnel is an error about the packet
+/// inside, and its client is told so. True if the packet has been dealt with.
+/// Linux: ip_vs_core.c ip_vs_in_icmp, ip_vs_find_tunnel; IPv4 in IPv4 only.
+bool Pipeline::relay_tunnel_error(const PacketContext& context) noexcept {
+    const auto about = find_tunnelled(
+        {rte_pktmbuf_mtod(context.packet, const std::byte*), context.packet->data_len}, context.parsed
+    );
+    if (!about) return false;
+    const auto found = worker_.connections_v4.find(about->flow);
+    if (!found) {
+        const WorkerId owner = shared_.steering.owner(about->flow.source, about->flow.source_port);
+        if (owner == worker_.id || context.taken_over || find_service<V4>(about->flow, 0) == nullptr) {
+            return false;
+        }
+        worker_.outgoing.add(
+            owner, context.port, context.packet, shared_.hand_over, worker_.counters
+        );
+        return true;
+    }
+    DestinationSlot& slot = lifecycle_.destination(found.connection->destination_id);
+    const TunnelHeader* tunnel = slot.tunnel.load(std::memory_order_acquire);
+    if (found.direction != Direction::request || tunnel == nullptr ||
+        tunnel->tunnel.type != about->type || slot.address != net::IpAddress{about->server}) {
+        return false;
+    }
+    if (!has_valid_transport_checksum(context.packet, context.parsed)) {
+        transmit_.drop(context.packet, DropReason::malformed);
+        return true;
+    }
+    worker_.counters.destinations[found.connection->destination_id.value].count_out(
+        1, static_cast<std::uint64_t>(context.parsed.l3_offset) + context.parsed.l3_length - about->l3_offset
+    );
+    transmit_.relay_tunnel_error(context, *about, slot, *tunnel);
+    return true;
+}
+
+template void Pipeline::forward_icmp_error<V4>(const PacketContext&) noexcept;
+template void Pipeline::forward_icmp_error<V6>(const PacketContext&) noexcept;
+
+}  // namespace nlvs::forwarding
