@@ -88,7 +88,8 @@ def a_range_of_ports_is_one_service(bench, method, family):
             expect_shares(bench, seen, bench.equal())
         entries = ipvs_connections(bench.director)
         ports = {entry["destination"].rsplit(":", 1)[1] for entry in entries}
-        expect(ports == {str(HTTP_PORT), str(WEIGHTED_PORT)}, f"destination ports in -Lcn: {ports}")
+        # Those of earlier cases may still be timing out.
+        expect(ports >= {str(HTTP_PORT), str(WEIGHTED_PORT)}, f"destination ports in -Lcn: {ports}")
     expect(not answered(bench, method, family), "nobody answers without the rule")
 
 
