@@ -121,12 +121,13 @@ std::uint32_t PersistenceTable::find(const TemplateKey& key, std::uint64_t hash)
     for (; index != 0; index = nodes_[index].next) {
         const Node& node = nodes_[index];
         if (node.hash != low || node.protocol != key.protocol ||
-            node.virtual_port != key.virtual_port || node.virtual_address != key.virtual_address) {
+            node.virtual_port != key.virtual_port || node.virtual_address != key.virtual_address ||
+            node.client != key.client) {
             continue;
         }
-        // Linux: ip_vs_pe_sip.c ip_vs_sip_ct_match — the client's address does not matter.
+        // Linux: ip_vs_pe_sip.c ip_vs_sip_ct_match — the call's name besides all the others.
         const EngineData* engine = node.engine;
-        if (engine == nullptr && key.engine_data.empty() && node.client == key.client) break;
+        if (engine == nullptr && key.engine_data.empty()) break;
         if (engine != nullptr && text_of(engine->name, engine->name_length) == key.engine &&
             text_of(engine->data, engine->data_length) == key.engine_data) {
             break;

@@ -27,7 +27,7 @@ struct TemplateKey {
     net::IpAddress client;  ///< masked
     net::IpAddress virtual_address;
     net::Port virtual_port;
-    /// A persistence engine identifies the client by `engine_data` instead of its address.
+    /// What a persistence engine read from the packet: counts besides everything else.
     std::string_view engine;
     std::string_view engine_data;
 };

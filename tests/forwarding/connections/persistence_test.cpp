@@ -272,20 +272,21 @@ BOOST_AUTO_TEST_CASE(a_dropped_connection_takes_only_an_idle_unassured_template_
     BOOST_TEST(table->size() == 2U);
 }
 
-BOOST_AUTO_TEST_CASE(engine_data_identify_the_client_instead_of_its_address) {
+BOOST_AUTO_TEST_CASE(engine_data_count_besides_the_client) {
     auto first = key("192.0.2.1");
     first.engine = "sip";
     first.engine_data = "call-1@example";
-    auto same = key("198.51.100.9");
-    same.engine = "sip";
-    same.engine_data = "call-1@example";
-    auto other = same;
+    auto other = first;
     other.engine_data = "call-2@example";
+    auto stranger = key("198.51.100.9");
+    stranger.engine = "sip";
+    stranger.engine_data = "call-1@example";
     const PersistenceTable::Proposal proposal{DestinationId{1}, Port{}, 300 * second};
     const auto made = table->create(first, proposal, now);
     BOOST_TEST_REQUIRE(made.has_value());
-    BOOST_TEST((table->acquire(same, now, any)->id == made->id));
+    BOOST_TEST((table->acquire(first, now, any)->id == made->id));
     BOOST_TEST(!table->acquire(other, now, any));
+    BOOST_TEST(!table->acquire(stranger, now, any));
     BOOST_TEST(!table->acquire(key("192.0.2.1"), now, any));
     BOOST_TEST(list()[0].persistence_engine == "sip");
     BOOST_TEST(list()[0].persistence_data == "call-1@example");
