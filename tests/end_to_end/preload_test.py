@@ -357,5 +357,6 @@ if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     enter_namespace()
-    Preload.library, Preload.daemon_path = sys.argv[1:3]
+    # Some cases change the directory.
+    Preload.library, Preload.daemon_path = map(os.path.abspath, sys.argv[1:3])
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]])

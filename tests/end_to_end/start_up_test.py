@@ -211,6 +211,9 @@ class Life(unittest.TestCase):
         return result.stdout
 
     def configure(self, namespace):
+        # A sync daemon needs a way to its group.
+        for words in ("link set lo up", "route replace 224.0.0.0/4 dev lo"):
+            subprocess.run(["ip", "-n", namespace, *words.split()], check=True)
         for words in (
             "-A -t 10.0.0.1:80 -s wrr -p 60", "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 3 -x 9 -y 2",
             "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -i", "-A -f 7 -6 -s sh -b sh-port",
