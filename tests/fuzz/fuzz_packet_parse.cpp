@@ -74,9 +74,15 @@ Connection<F> connection_of(const FlowKey<F>& flow) {
     return c;
 }
 
+/// AH and ESP: a packet of the flow of its hosts' key exchange, with no ports of its own.
+bool has_ports(const Parsed& p) {
+    return p.protocol == (p.family == net::Family::inet ? p.flow4.protocol : p.flow6.protocol);
+}
+
 void check_offsets(const Parsed& p, std::size_t size) {
     if (p.kind != PacketKind::transport && p.kind != PacketKind::icmp_error) return;
-    require(p.l3_offset < p.l4_offset && p.l4_offset < p.payload_offset);
+    require(p.l3_offset < p.l4_offset && p.l4_offset <= p.payload_offset);
+    require(p.l4_offset < p.payload_offset || !has_ports(p));
     require(p.payload_offset <= p.l3_offset + p.l3_length);
     require(std::size_t{p.l3_offset} + p.l3_length <= size);
     if (p.kind == PacketKind::icmp_error) require(p.inner_l3_offset < p.inner_l4_offset);
@@ -99,7 +105,10 @@ void masquerade_there_and_back(std::span<const std::byte> bytes, const Parsed& p
     require(
         again.kind == PacketKind::transport && again.flow<F>().destination == there.destination
     );
-    require(again.flow<F>().destination_port == there.destination_port);
+    require(
+        again.flow<F>().destination_port ==
+        (has_ports(parsed) ? there.destination_port : parsed.flow<F>().destination_port)
+    );
     masquerade<F, Direction::request>(frame.mbuf(), again, back);
     const auto restored = frame.bytes();
     require(parse(restored, restored.size()).flow<F>() == parsed.flow<F>());
@@ -123,12 +132,19 @@ void encapsulate_in_everything(std::span<const std::byte> bytes, const Parsed& p
     }
 }
 
+/// An error about a tunnel's packet is no flow's: nothing of it is ever rewritten.
+bool is_translated(std::uint8_t protocol) {
+    const net::IpProtocol known{protocol};
+    return known == net::IpProtocol::tcp || known == net::IpProtocol::udp ||
+           known == net::IpProtocol::sctp;
+}
+
 template <class F>
 void rewrite(std::span<const std::byte> bytes, const Parsed& parsed) {
     if (parsed.kind == PacketKind::transport) {
         masquerade_there_and_back<F>(bytes, parsed);
         encapsulate_in_everything<F>(bytes, parsed);
-    } else if (parsed.kind == PacketKind::icmp_error) {
+    } else if (parsed.kind == PacketKind::icmp_error && is_translated(parsed.flow<F>().protocol)) {
         const auto connection = connection_of(parsed.flow<F>().inverted());
         Frame frame{bytes};
         write_transport_checksum(frame.mbuf(), parsed);
