@@ -33,7 +33,7 @@ FUZZ_SECONDS = int(os.environ.get("NLVS_FUZZ_SECONDS", "60"))
 # slows the single-threaded rest down tenfold and can find nothing there.
 SHARED_BETWEEN_THREADS = (
     "published", "mailbox", "counter", "steering", "destination",
-    "persistence", "routing", "doorbell", "pool",
+    "persistence", "routing", "doorbell",
 )
 # -O1: half the time to build, and the tests are quick enough. b_lundef: the sanitizers' symbols
 # are resolved by the executable, not by the shim library.
@@ -308,7 +308,8 @@ def thread_sanitizer():
         [str(ROOT / "build-tsan" / "tests" / "test-forwarding"), "--report_level=short",
          "--run_test=" + ",".join(suites)],
         600,
-        {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"},
+        {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:suppressions="
+                         f"{ROOT / 'tests' / 'thread_sanitizer.supp'}"},
         count=boost_cases,
     )
 
