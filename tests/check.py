@@ -155,8 +155,8 @@ def meson_tests(directory, name, arguments=(), timeout=900, environment=None):
     return report(name, outcome, started, log)
 
 
-def configured_build(directory, options, name, environment=None, only=""):
-    """Configures a directory of its own and builds it (only the executables whose name begins so);
+def configured_build(directory, options, name, environment=None, *, only):
+    """Configures a directory of its own and builds it (only the executables whose names begin so);
     None when that worked, else the failure."""
     started = time.monotonic()
     shutil.rmtree(directory / "meson-logs", ignore_errors=True)
@@ -167,16 +167,15 @@ def configured_build(directory, options, name, environment=None, only=""):
     if status != 0:
         return report(f"{name}-setup", FAILURE, started, log)
     targets = [
-        target["name"]
+        str(Path(target["filename"][0]).relative_to(directory))
         for target in json.loads((directory / "meson-info" / "intro-targets.json").read_text())
-        if only and target["type"] == "executable" and target["name"].startswith(only)
+        if target["type"] == "executable" and target["name"].startswith(only)
     ]
-    paths = [f"tests/fuzz/{target}" if only == "fuzz-" else f"tests/{target}" for target in targets]
     status, log = run_logged(
         f"{name}-build",
-        [*IN_BACKGROUND, "ninja", "-C", str(directory), "--quiet", *paths], 2400, environment,
+        [*IN_BACKGROUND, "ninja", "-C", str(directory), "--quiet", *targets], 2400, environment,
     )
-    if status != 0 or (only and not targets):
+    if status != 0 or not targets:
         return report(f"{name}-build", FAILURE, started, log)
     print(f"{name}: built ({time.monotonic() - started:.0f} s)", flush=True)
     return None
@@ -237,13 +236,14 @@ def kernel_stage():
 
 def address_sanitizer_build():
     return configured_build(
-        ROOT / "build-asan", [*INSTRUMENTED, "-Db_sanitize=address,undefined"], "asan", only="test-"
+        ROOT / "build-asan", [*INSTRUMENTED, "-Db_sanitize=address,undefined"], "asan",
+        only=("test-", "replay-"),
     )
 
 
 def thread_sanitizer_build():
     return configured_build(
-        ROOT / "build-tsan", [*INSTRUMENTED, "-Db_sanitize=thread"], "tsan", only="test-forwarding"
+        ROOT / "build-tsan", [*INSTRUMENTED, "-Db_sanitize=thread"], "tsan", only=("test-forwarding",)
     )
 
 
@@ -255,7 +255,7 @@ def fuzz_build():
         [*INSTRUMENTED, "-Dfuzzers=true", "-Db_sanitize=address,undefined"],
         "fuzz",
         {"CC": "clang-19", "CXX": "clang++-19"},
-        only="fuzz-",
+        only=("fuzz-",),
     )
 
 
