@@ -2,6 +2,7 @@
 
 #include "compat/net/ip_address.hpp"
 #include "forwarding/packet/parse.hpp"
+#include "tests/support/corpus.hpp"
 #include "tests/support/packet_builder.hpp"
 #include "tests/support/recorded_rules.hpp"
 
@@ -221,7 +222,7 @@ BOOST_AUTO_TEST_CASE(hooks_run_in_the_order_of_their_priorities) {
 }
 
 BOOST_AUTO_TEST_CASE(any_bytes_make_a_rule_set_that_compiles) {
-    std::ifstream file{std::string{NLVS_TEST_CORPUS} + "/nftables/native", std::ios::binary};
+    std::ifstream file{test::corpus() / "nftables/native", std::ios::binary};
     std::vector<char> content{std::istreambuf_iterator<char>{file}, {}};
     std::minstd_rand random{1};
     for (unsigned round = 0; round < 300; ++round) {

@@ -12,6 +12,7 @@
 #include "compat/net/ip_address.hpp"
 #include "forwarding/pipeline.hpp"
 #include "forwarding/transmit/tunnel.hpp"
+#include "tests/support/corpus.hpp"
 #include "tests/support/director.hpp"
 
 /// Packets at a director with the kernel's IPVS, recorded on both of its sides, replayed through the
@@ -267,7 +268,7 @@ BOOST_FIXTURE_TEST_SUITE(recorded_packets_test, EalFixture)
 
 BOOST_AUTO_TEST_CASE(the_pipeline_sends_what_the_kernel_sent) {
     std::size_t scenarios = 0;
-    for (const auto& entry : std::filesystem::directory_iterator{NLVS_TEST_CORPUS "/datapath"}) {
+    for (const auto& entry : std::filesystem::directory_iterator{test::corpus() / "datapath"}) {
         for (const Scenario& scenario : read_scenarios(entry.path())) {
             BOOST_TEST_CONTEXT(entry.path().stem().string() << ' ' << scenario.name) { replay(scenario); }
             ++scenarios;

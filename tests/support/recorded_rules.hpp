@@ -2,6 +2,7 @@
 
 #include "compat/netlink/message.hpp"
 #include "kni/nftables/objects.hpp"
+#include "tests/support/corpus.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -15,7 +16,7 @@ namespace nlvs::test {
 
 /// The rule set that tests/kni/nftables/record.py wrote to the corpus under this name.
 inline nftables::Ruleset recorded_rules(const std::string& name) {
-    std::ifstream file{std::string{NLVS_TEST_CORPUS} + "/nftables/" + name, std::ios::binary};
+    std::ifstream file{corpus() / "nftables" / name, std::ios::binary};
     const std::vector<char> content{std::istreambuf_iterator<char>{file}, {}};
     if (content.empty()) throw std::runtime_error{"no recorded rules " + name};
     netlink::Bytes rest = std::as_bytes(std::span{content});

@@ -1,6 +1,8 @@
 #include "forwarding/schedulers/schedule_builder.hpp"
 #include "forwarding/schedulers/scheduler.hpp"
+#include "tests/support/corpus.hpp"
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -166,7 +168,7 @@ private:
 };
 
 /// Replays a whole recording; the number of its picks.
-int replay_all(net::IpProtocol protocol, const char* path) {
+int replay_all(net::IpProtocol protocol, const std::filesystem::path& path) {
     std::ifstream recording{path};
     BOOST_TEST_REQUIRE(recording.good());
     Replay replay{protocol};
@@ -185,12 +187,12 @@ int replay_all(net::IpProtocol protocol, const char* path) {
 BOOST_AUTO_TEST_SUITE(recorded_choices_test)
 
 BOOST_AUTO_TEST_CASE(a_single_worker_chooses_for_udp_as_linux_6_1_did) {
-    const auto* path = NLVS_TEST_CORPUS "/schedulers/choices-udp.txt";
+    const auto path = test::corpus() / "schedulers/choices-udp.txt";
     BOOST_TEST(replay_all(net::IpProtocol::udp, path) > 1000);
 }
 
 BOOST_AUTO_TEST_CASE(a_single_worker_chooses_for_tcp_as_linux_6_1_did) {
-    const auto* path = NLVS_TEST_CORPUS "/schedulers/choices-tcp.txt";
+    const auto path = test::corpus() / "schedulers/choices-tcp.txt";
     BOOST_TEST(replay_all(net::IpProtocol::tcp, path) > 1000);
 }
 

@@ -2,6 +2,7 @@
 
 #include "compat/ipvs_sockopt/layout.hpp"
 #include "compat/net/ip_address.hpp"
+#include "tests/support/corpus.hpp"
 #include "tests/support/fake_control.hpp"
 #include "tests/support/hex.hpp"
 #include "tests/support/printing.hpp"
@@ -62,7 +63,7 @@ std::string with(std::string digits, std::size_t offset, const std::string& repl
 BOOST_FIXTURE_TEST_SUITE(sockopt_dispatcher, Fixture)
 
 BOOST_AUTO_TEST_CASE(a_session_of_ipvsadm_is_answered_as_by_linux) {
-    std::ifstream file{NLVS_TEST_CORPUS "/sockopt/ipvsadm.txt"};
+    std::ifstream file{test::corpus() / "sockopt/ipvsadm.txt"};
     std::size_t calls = 0;
     std::size_t number = 0;
     for (std::string line; std::getline(file, line);) {

@@ -5,6 +5,7 @@
 
 #include "compat/netlink/message.hpp"
 #include "netlink-shim/endpoint/genl_dispatcher.hpp"
+#include "tests/support/corpus.hpp"
 #include "tests/support/fake_control.hpp"
 #include "tests/support/hex.hpp"
 
@@ -108,7 +109,7 @@ bool is_cut_error(const Datagram& datagram) {
 
 std::vector<std::filesystem::path> transcripts() {
     std::vector<std::filesystem::path> paths;
-    const std::filesystem::path folder{NLVS_TEST_CORPUS "/netlink"};
+    const auto folder = test::corpus() / "netlink";
     for (const auto& entry : std::filesystem::directory_iterator{folder}) {
         paths.push_back(entry.path());
     }
