@@ -231,7 +231,8 @@ def kernel_stage():
         step(name, [str(script)], 900, {"NLVS_BUILD": str(BUILD)}, count=last_summary)
         for name, script in recorded.items()
     )
-    return sum(outcomes, Outcome())
+    selftest = [str(ROOT / "tests" / "kernel" / "selftest")]
+    return sum(outcomes, step("kernel-selftest", selftest, 300, {"NLVS_BUILD": str(BUILD)}))
 
 
 def address_sanitizer_build():
