@@ -12,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = (
     "README.md", "docs/architecture.md", "docs/deviations.md", "docs/journal.md", "docs/linux.md",
-    "docs/performance.md", "docs/security.md",
+    "docs/operations.md", "docs/performance.md", "docs/security.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/README.md")),
 )
 FOLDERS = "compat|netlink-shim|kni|forwarding|daemon|tests|tools|conf|docs"
 NAME = re.compile(rf"`((?:{FOLDERS})/[A-Za-z0-9_./-]*)`")
