@@ -2,9 +2,11 @@
 """End-to-end tests: the distribution's ipvsadm, keepalived and ip against nlvsd in network
 namespaces, judged by traffic that the client counts. Needs root and a finished tools/build.
 
-usage: run.py [--only WORDS] [--list] [--long] [--keep] [--engine nlvs|kernel] [--name PREFIX]
+usage: run.py [--only WORDS] [--case NAME]... [--list] [--long] [--keep] [--engine nlvs|kernel]
+              [--name PREFIX]
 
 --only     cases whose name contains the words
+--case     the case of exactly this name
 --long     also the cases that take many minutes
 --engine   kernel: the same cases against Linux's own IPVS (needs ip_vs), to check the cases
 --name     prefix of the labs' names, so that several runs can go on at once
@@ -36,6 +38,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="")
+    parser.add_argument("--case", action="append", default=[])
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--keep", action="store_true")
@@ -47,6 +50,7 @@ def main():
         one
         for one in REGISTRY.cases
         if options.only in one.name() and (options.long or not one.long)
+        and (not options.case or one.name() in options.case)
     ]
     if options.engine == "kernel":
         # The number of workers means nothing to the kernel: once is enough.
