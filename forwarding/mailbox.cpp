@@ -23,6 +23,7 @@ Mailbox::Ring Mailbox::make(unsigned element_size, unsigned count) {
 Mailbox::Mailbox()
     : requests_{make(sizeof(void*), requests_at_once * 2)},
       answers_{make(sizeof(void*), requests_at_once * 2)},
-      wanted_{make(sizeof(NeighbourWanted), neighbours_at_once * 2)} {}
+      wanted_{make(sizeof(NeighbourWanted), neighbours_at_once * 2)},
+      announced_{make(sizeof(SyncAnnouncement), announcements_at_once * 2)} {}
 
 }  // namespace nlvs::forwarding

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "compat/ipvs/connection.hpp"
 #include "compat/net/ip_address.hpp"
 #include "forwarding/identifiers.hpp"
+#include "forwarding/sync/announcement.hpp"
 
 namespace nlvs::forwarding {
 
@@ -20,6 +22,7 @@ struct WorkerRequest {
         list_connections,    ///< fills `connections` from `cursor`, at most `limit`
         expire_unavailable,  ///< drops connections of unavailable destinations
         count_connections,   ///< fills `count` and `memory`
+        take_connections,    ///< makes or updates those of `synced`
     };
 
     Kind kind = Kind::list_connections;
@@ -28,6 +31,7 @@ struct WorkerRequest {
     std::vector<ipvs::ConnectionView> connections;  ///< capacity reserved by control
     std::uint64_t count = 0;   ///< live connections
     std::uint64_t memory = 0;  ///< bytes committed for them
+    std::vector<SyncedConnection> synced;
     static constexpr std::uint64_t end = ~std::uint64_t{0};
 };
 
@@ -37,16 +41,23 @@ struct NeighbourWanted {
     net::IpAddress address;
 };
 
-/// Crossing 2: control ↔ one worker, three single-producer single-consumer rings.
+/// Crossing 2: control ↔ one worker, four single-producer single-consumer rings: requests to the
+/// worker, their answers, and from the worker the neighbours it wants and the connections it
+/// announces to the sync backup.
 ///
 /// Memory order: rte_ring's enqueue releases and its dequeue acquires, so whoever dequeues a
-/// request sees everything its sender wrote.
+/// request, or a copied element, sees everything its sender wrote; a slot is written again only
+/// after the consumer has released it by moving its tail on.
 ///
-/// Thread: post/collect/wanted control; receive/answer/want/pending worker.
+/// Nobody waits: a worker that finds a ring full goes on, and control comes by its clock.
+///
+/// Thread: post/collect/wanted/announced control; receive/answer/want/announce/pending worker.
 class Mailbox {
 public:
     static constexpr unsigned requests_at_once = 64;
     static constexpr unsigned neighbours_at_once = 256;
+    /// What a worker announces at a million connections a second between two looks of control.
+    static constexpr unsigned announcements_at_once = 16 * 1024;
 
     /// Throws std::bad_alloc.
     Mailbox();
@@ -78,6 +89,19 @@ public:
         return rte_ring_sc_dequeue_elem(wanted_.get(), &wanted, sizeof(wanted)) == 0;
     }
 
+    /// False when control is behind.
+    bool announce(SyncAnnouncement announcement) noexcept {
+        return rte_ring_sp_enqueue_elem(announced_.get(), &announcement, sizeof(announcement)) == 0;
+    }
+
+    /// Fills `announcements` from the front; returns how many.
+    unsigned announced(std::span<SyncAnnouncement> announcements) noexcept {
+        return rte_ring_sc_dequeue_burst_elem(
+            announced_.get(), announcements.data(), sizeof(SyncAnnouncement),
+            static_cast<unsigned>(announcements.size()), nullptr
+        );
+    }
+
 private:
     struct Free {
         void operator()(rte_ring* ring) const noexcept;
@@ -95,8 +119,10 @@ private:
     Ring requests_;
     Ring answers_;
     Ring wanted_;
+    Ring announced_;
 };
 
+static_assert(sizeof(SyncAnnouncement) % 4 == 0);
 static_assert(sizeof(NeighbourWanted) % 4 == 0, "rte_ring elements are multiples of four bytes");
 
 }  // namespace nlvs::forwarding

@@ -36,6 +36,7 @@ void Pipeline::run_burst(
     rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now
 ) noexcept {
     const Settings& settings = *shared_.configuration.settings.current();
+    const bool balances = !settings.passive;
     const std::uint64_t station = shared_.configuration.ports[ports[0]].mac.load(std::memory_order_relaxed);
     const std::uint64_t mask = station == 0 ? 0 : station_mask;
     std::array<Parsed, burst_size> parsed;
@@ -71,8 +72,10 @@ void Pipeline::run_burst(
             (net::load<std::uint64_t>(context.data()) & mask) == station && !parsed[i].vlan;
         if (!plain && !taken_over && !is_received(context)) [[unlikely]] {
             transmit_.punt(context);
-        } else {
+        } else if (balances) [[likely]] {
             forward(context);
+        } else {
+            pass_on(context);
         }
     }
     worker_.outgoing.flush(shared_.hand_over, worker_.counters);
@@ -167,6 +170,7 @@ void Pipeline::deliver(
     ++connection.in_packets;
     lifecycle_.advance(context, connection, Direction::request);
     transmit_.request(context, connection, slot);
+    if (context.settings.sync_master) [[unlikely]] sync_.sync<F>(context, connection);
 }
 
 template <class F>
@@ -258,10 +262,12 @@ WorkerId Pipeline::owner_of(
     if (service != nullptr) {
         const bool meets_replies = service->has_masquerade ||
                                    shared_.configuration.serves_locally.load(std::memory_order_relaxed);
-        const bool stays = !meets_replies && shared_.ports[context.port].flow_affine;
+        const bool may_be_synced = takes_synced() && !Lifecycle::opens(context.parsed);
+        const bool stays =
+            !meets_replies && shared_.ports[context.port].flow_affine && !may_be_synced;
         return stays ? worker_.id : shared_.steering.owner(key.source, key.source_port);
     }
-    if (has_marked_services() && is_local<F>(key.destination)) {
+    if ((has_marked_services() || takes_synced()) && is_local<F>(key.destination)) {
         return shared_.steering.owner(key.source, key.source_port);
     }
     const Configuration& configuration = shared_.configuration;

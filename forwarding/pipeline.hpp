@@ -8,6 +8,7 @@
 #include "forwarding/connections/lifecycle.hpp"
 #include "forwarding/packet_context.hpp"
 #include "forwarding/plain_router.hpp"
+#include "forwarding/sync/sync_sender.hpp"
 #include "forwarding/transmit/transmit.hpp"
 #include "forwarding/worker_state.hpp"
 
@@ -34,7 +35,8 @@ public:
           worker_{worker},
           lifecycle_{shared, worker},
           transmit_{shared, worker},
-          router_{shared, worker, transmit_} {}
+          router_{shared, worker, transmit_},
+          sync_{shared, worker} {}
 
     Pipeline(const Pipeline&) = delete;
     Pipeline& operator=(const Pipeline&) = delete;
@@ -108,6 +110,10 @@ private:
         return shared_.configuration.firewall_mark_services.load(std::memory_order_relaxed) != 0;
     }
 
+    bool takes_synced() const noexcept {
+        return shared_.configuration.takes_synced.load(std::memory_order_relaxed);
+    }
+
     template <class F>
     bool is_local(const typename F::Address& address) const noexcept;
     template <class F>
@@ -127,6 +133,7 @@ private:
     Lifecycle lifecycle_;
     Transmit transmit_;
     PlainRouter router_;
+    SyncSender sync_;
 };
 
 }  // namespace nlvs::forwarding

@@ -30,7 +30,8 @@ Worker::Worker(
       doorbell_{doorbell},
       adaptive_{options.adaptive},
       state_{id, options.maximum_connections, options.seed, *this},
-      pipeline_{shared, state_} {
+      pipeline_{shared, state_},
+      sync_taker_{shared, state_} {
     state_.policer.configure(options.punt_rates, rte_get_tsc_hz());
     for (const WorkerPort& port : ports_) by_index_[port.index] = &port;
 }
@@ -108,6 +109,8 @@ void Worker::serve(WorkerRequest& request) noexcept {
             request.count = std::uint64_t{state_.connections_v4.size()} + state_.connections_v6.size();
             request.memory = state_.connections_v4.memory() + state_.connections_v6.memory();
             return;
+        case WorkerRequest::Kind::take_connections:
+            return sync_taker_.take(request, state_.clock.read().ticks);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "forwarding/config/published.hpp"
 #include "forwarding/nic/doorbell.hpp"
 #include "forwarding/pipeline.hpp"
+#include "forwarding/sync/sync_taker.hpp"
 
 namespace nlvs::forwarding {
 
@@ -67,6 +68,7 @@ private:
     bool adaptive_;
     WorkerState state_;
     Pipeline pipeline_;
+    SyncTaker sync_taker_;
     std::atomic<bool> stopping_{false};
 };
 

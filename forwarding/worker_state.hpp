@@ -19,6 +19,7 @@
 #include "forwarding/schedulers/scheduler.hpp"
 #include "forwarding/statistics/worker_counters.hpp"
 #include "forwarding/steering.hpp"
+#include "forwarding/sync/end_times.hpp"
 #include "forwarding/transmit/icmp_reply.hpp"
 
 namespace nlvs::forwarding {
@@ -53,6 +54,7 @@ struct WorkerState {
         : id{worker},
           connections_v4{maximum_connections, seed, clock.read().ticks},
           connections_v6{maximum_connections, ~seed, clock.read().ticks},
+          sync_ends{maximum_connections},
           reassembly{seed},
           output{sink, counters},
           random{seed},
@@ -66,6 +68,7 @@ struct WorkerState {
     WorkerCounters counters;
     ConnectionTable<V4> connections_v4;
     ConnectionTable<V6> connections_v6;
+    SyncEndTimes sync_ends;
     SlotArray<SchedulerState> schedulers;  ///< by ServiceId
     IcmpErrorLimiter icmp_errors;
     NeighbourQueue waiting;

@@ -136,6 +136,9 @@ struct Configuration {
     /// Some destination is, or was, an address of the host: what the host sends may belong to a
     /// connection. Stays set, as connections outlive their destinations.
     std::atomic<bool> serves_locally{false};
+    /// Connections of another director are, or were, taken in: each by the owner of its client's
+    /// endpoint, wherever its packets come in. Stays set, as they outlive the sync daemon.
+    std::atomic<bool> takes_synced{false};
     DestinationTable destinations;
     RealServerTable real_servers;
     CallingServerTable calling_servers;

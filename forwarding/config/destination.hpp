@@ -28,8 +28,8 @@ struct TunnelHeader {
 /// What workers need of a destination on every packet, and the totals they share when a
 /// connection opens, changes activity or closes.
 ///
-/// First cache line: written by control, read by workers. `address` and `port` change only while
-/// the slot is unreferenced.
+/// First cache line: written by control, read by workers. `address`, `port` and `unbound` change
+/// only while the slot is unreferenced.
 /// Second line: shared atomics, relaxed; only exactness of the sum matters, no ordering.
 /// Thread: see each member.
 struct alignas(64) DestinationSlot {
@@ -48,6 +48,9 @@ struct alignas(64) DestinationSlot {
     std::atomic<ForwardingMethod> method{ForwardingMethod::direct_route};
     net::IpAddress address;                      ///< the real server
     net::Port port;
+    /// No destination of a service: connections of another director lead here whose destination is
+    /// not known. Constant, as the address.
+    bool unbound = false;
     void set_link_mtu(std::uint32_t mtu) noexcept;
     /// A packet of `mtu` bytes is what the path takes, say routers on it.
     void learn_mtu(std::uint32_t mtu, Ticks now) noexcept;

@@ -25,6 +25,8 @@ struct Settings {
     bool secure_tcp = false;  ///< the secure_tcp state tables are in force
     bool drop_entry = false;  ///< half-open and idle connections are thrown out
     std::int32_t drop_rate = 0;  ///< every n-th packet that would open a connection is dropped
+    bool sync_master = false;    ///< connections are announced to a sync backup
+    bool passive = false;        ///< backup_only while a sync backup runs: nothing is balanced
     bool ipv4_forwarding = true;  ///< net.ipv4.ip_forward of the namespace
     bool ipv6_forwarding = true;
 };

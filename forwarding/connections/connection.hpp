@@ -53,7 +53,8 @@ struct alignas(64) Connection {
     Ticks timer_due = 0;  ///< tick for which the wheel has it linked
     ConnectionIndex timer_next = 0;
     ConnectionIndex timer_previous = 0;
-    std::uint32_t in_packets = 0;
+    std::uint32_t announced_state : 4 = 0;  ///< `state` when the sync backup last heard of it
+    std::uint32_t in_packets : 28 = 0;
     std::uint32_t persistence_template = TemplateId::none().value;
     std::uint32_t extension = 0;  ///< spare: full-NAT, helpers
 

@@ -98,6 +98,8 @@ public:
     template <class Visitor>
     ConnectionIndex visit(ConnectionIndex from, std::uint32_t limit, Visitor&& visitor);
 
+    ConnectionIndex index_of(const Entry& entry) const noexcept { return entries_.index_of(&entry); }
+
     std::uint32_t size() const noexcept { return entries_.live(); }
 
     /// The indices that visit() goes through are below this.

@@ -2,6 +2,7 @@
 
 #include "compat/net/prefix.hpp"
 #include "forwarding/config/configuration.hpp"
+#include "forwarding/sync/sync_policy.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -143,28 +144,46 @@ auto PersistenceTable::control(std::uint32_t index, Ticks now) noexcept -> Templ
     return {TemplateId{index}, node.destination, node.destination_port};
 }
 
+bool PersistenceTable::fits(const TemplateKey& key) noexcept {
+    return key.engine.size() <= EngineData{}.name.size() &&
+           key.engine_data.size() <= EngineData{}.data.size();
+}
+
+/// Null without engine, or memory.
+auto PersistenceTable::engine_data_of(const TemplateKey& key) noexcept
+    -> std::unique_ptr<EngineData> {
+    if (key.engine_data.empty()) return nullptr;
+    std::unique_ptr<EngineData> engine{new (std::nothrow) EngineData{}};
+    if (engine == nullptr) return nullptr;
+    std::ranges::copy(key.engine, engine->name.begin());
+    std::ranges::copy(key.engine_data, engine->data.begin());
+    engine->name_length = static_cast<std::uint8_t>(key.engine.size());
+    engine->data_length = static_cast<std::uint8_t>(key.engine_data.size());
+    return engine;
+}
+
 auto PersistenceTable::create(const TemplateKey& key, const Proposal& proposal, Ticks now) noexcept
     -> std::optional<Template> {
-    std::unique_ptr<EngineData> engine;
-    if (!key.engine_data.empty()) {
-        engine.reset(new (std::nothrow) EngineData{});
-        if (engine == nullptr || key.engine.size() > engine->name.size() ||
-            key.engine_data.size() > engine->data.size()) {
-            return std::nullopt;
-        }
-        std::ranges::copy(key.engine, engine->name.begin());
-        std::ranges::copy(key.engine_data, engine->data.begin());
-        engine->name_length = static_cast<std::uint8_t>(key.engine.size());
-        engine->data_length = static_cast<std::uint8_t>(key.engine_data.size());
-    }
+    if (!fits(key)) return std::nullopt;
+    auto engine = engine_data_of(key);
+    if (!key.engine_data.empty() && engine == nullptr) return std::nullopt;
     const std::uint64_t hash = hash_of(key);
-    const std::uint32_t number = shard_of_hash(hash);
-    Shard& shard = *shards_[number];
-    const std::scoped_lock guard{shard.lock};
+    const std::scoped_lock guard{shards_[shard_of_hash(hash)]->lock};
     if (const std::uint32_t index = find(key, hash); index != 0) return control(index, now);
-    const std::uint32_t index = take_node(number);
+    const std::uint32_t index = insert(key, proposal, hash, engine, now);
     if (index == 0) return std::nullopt;
+    return control(index, now);
+}
+
+std::uint32_t PersistenceTable::insert(
+    const TemplateKey& key, const Proposal& proposal, std::uint64_t hash,
+    std::unique_ptr<EngineData>& engine, Ticks now
+) noexcept {
+    const std::uint32_t number = shard_of_hash(hash);
+    const std::uint32_t index = take_node(number);
+    if (index == 0) return 0;
     Node& node = nodes_[index];
+    node.last_seen = now;
     node.timeout = proposal.timeout;
     node.hash = static_cast<std::uint32_t>(hash);
     node.controlled = 0;
@@ -178,14 +197,74 @@ auto PersistenceTable::create(const TemplateKey& key, const Proposal& proposal, 
     node.client = key.client;
     node.virtual_address = key.virtual_address;
     node.engine = engine.release();
+    node.sync_end.store(SyncEnd{now, 0}.stored(), std::memory_order_relaxed);
+    node.sync_packets.store(0, std::memory_order_relaxed);
+    node.announced.store(now - ticks_per_second, std::memory_order_relaxed);
+    node.synced = false;
     std::uint32_t& head = head_of(number, node.hash);
     node.next = head;
     head = index;
-    const Template result = control(index, now);
-    shard.wheel.link(node);
+    shards_[number]->wheel.link(node);
     destinations_[node.destination.value].totals.persistent.fetch_add(1, std::memory_order_relaxed);
     size_.fetch_add(1, std::memory_order_relaxed);
-    return result;
+    return index;
+}
+
+bool PersistenceTable::is_due(
+    TemplateId id, const ipvs::Sysctls& sysctls, Ticks now
+) noexcept {
+    Node& node = nodes_[id.value];
+    // Linux: ip_vs_bind_dest — only of UDP are templates one-packet connections, never announced.
+    constexpr auto udp = static_cast<std::uint8_t>(net::IpProtocol::udp);
+    if (node.one_packet && node.protocol == udp) return false;
+    SyncSubject subject;
+    subject.is_template = true;
+    if (sysctls.sync_period == 0 && sysctls.sync_refresh_period == 0) {
+        const auto last = static_cast<std::uint32_t>(sysctls.sync_threshold);
+        if (node.sync_packets.load(std::memory_order_relaxed) > last) return false;
+        subject.packets = node.sync_packets.fetch_add(1, std::memory_order_relaxed) + 1;
+        return decide_sync(subject, sysctls, now).announce;
+    }
+    Ticks before = node.announced.load(std::memory_order_relaxed);
+    if (now - before < ticks_per_second) return false;
+    if (sysctls.sync_refresh_period > 0) {
+        const std::scoped_lock guard{shard_of_node(id.value).lock};
+        subject.timeout = node.timeout;
+        subject.end = SyncEnd::from(node.sync_end.load(std::memory_order_relaxed));
+        const SyncDecision decision = decide_sync(subject, sysctls, now);
+        if (!decision.announce) return false;
+        node.sync_end.store(decision.end.stored(), std::memory_order_relaxed);
+    }
+    return node.announced.compare_exchange_strong(before, now, std::memory_order_relaxed);
+}
+
+bool PersistenceTable::take(
+    const TemplateKey& key, const Proposal& proposal, std::uint8_t state, Ticks now
+) {
+    if (!fits(key)) return false;
+    auto engine = engine_data_of(key);
+    const std::uint64_t hash = hash_of(key);
+    Shard& shard = *shards_[shard_of_hash(hash)];
+    const std::scoped_lock guard{shard.lock};
+    std::uint32_t index = find(key, hash);
+    if (index == 0) {
+        index = insert(key, proposal, hash, engine, now);
+        if (index == 0) return false;
+        nodes_[index].synced = true;
+    }
+    Node& node = nodes_[index];
+    if (destinations_[node.destination.value].unbound) bind(node, proposal.destination);
+    node.state.store(state, std::memory_order_relaxed);
+    node.timeout = proposal.timeout;
+    node.last_seen = now;
+    shard.wheel.reschedule(node);
+    return true;
+}
+
+void PersistenceTable::bind(Node& node, DestinationId destination) noexcept {
+    destinations_[node.destination.value].totals.persistent.fetch_sub(1, std::memory_order_relaxed);
+    node.destination = destination;
+    destinations_[destination.value].totals.persistent.fetch_add(1, std::memory_order_relaxed);
 }
 
 std::uint32_t PersistenceTable::take_node(std::uint32_t number) noexcept {
@@ -249,36 +328,24 @@ void PersistenceTable::destroy(std::uint32_t index) noexcept {
     size_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void PersistenceTable::expire(Ticks now, std::uint32_t limit) noexcept {
-    for (std::uint32_t shards = 0; shards < shard_count && limit > 0; ++shards) {
-        limit -= expire_shard(next_to_expire_, now, limit);
-        next_to_expire_ = (next_to_expire_ + 1) % shard_count;
-    }
-}
-
 /// Returns how many nodes it looked at.
 std::uint32_t PersistenceTable::expire_shard(
-    std::uint32_t number, Ticks now, std::uint32_t limit
+    std::uint32_t number, Ticks now, std::uint32_t limit, KeptTemplates& kept
 ) noexcept {
-    constexpr std::uint32_t per_lock = 8;
     Shard& shard = *shards_[number];
-    const auto expired = [this, now, &shard](Node& node) {
+    const auto expired = [this, now, &shard, &kept](Node& node) {
+        const std::uint32_t index = shard.pool.index_of(&node);
         if (node.controlled == 0) {
-            destroy(shard.pool.index_of(&node));
+            destroy(index);
             return true;
         }
         node.timeout = controlled_timeout;
         node.last_seen = now;
+        kept.ids[kept.count++] = TemplateId{index};
         return false;
     };
-    std::uint32_t looked_at = 0;
-    for (;;) {
-        const std::uint32_t batch = std::min(per_lock, limit - looked_at);
-        const std::scoped_lock guard{shard.lock};
-        const std::uint32_t touched = shard.wheel.advance(now, batch, expired);
-        looked_at += touched;
-        if (touched < per_lock) return looked_at;
-    }
+    const std::scoped_lock guard{shard.lock};
+    return shard.wheel.advance(now, limit, expired);
 }
 
 void PersistenceTable::drop_idle(std::uint32_t shares) noexcept {
@@ -313,30 +380,43 @@ void PersistenceTable::reserve(std::uint32_t ahead) noexcept {
 }
 
 std::optional<ipvs::ConnectionView> PersistenceTable::view(std::uint32_t index, Ticks now) {
+    auto template_seen = seen(index, now);
+    if (!template_seen) return std::nullopt;
+    return std::move(template_seen->view);
+}
+
+auto PersistenceTable::synced(TemplateId id) -> std::optional<Synced> { return seen(id.value, 0); }
+
+auto PersistenceTable::seen(std::uint32_t index, Ticks now) -> std::optional<Synced> {
     if (index < shard_count) return std::nullopt;
-    ipvs::ConnectionView seen;
+    Synced result;
+    ipvs::ConnectionView& view = result.view;
     std::optional<EngineData> engine;
     {
         const std::scoped_lock guard{shard_of_node(index).lock};
         const Node& node = nodes_[index];
         if (!ExpiryWheel<NodePool>::is_linked(node)) return std::nullopt;
         const Ticks idle = now - node.last_seen;
-        seen.protocol = node.protocol;
-        seen.client = node.client;
-        seen.virtual_address = node.virtual_address;
-        seen.virtual_port = node.virtual_port;
-        seen.destination = destinations_[node.destination.value].address;
-        seen.destination_port = node.destination_port;
-        seen.state = node.state.load(std::memory_order_relaxed);
-        seen.expires = idle < node.timeout ? (node.timeout - idle) / ticks_per_second : 0;
+        result.destination = node.destination;
+        result.timeout = node.timeout;
+        result.one_packet = node.one_packet;
+        view.protocol = node.protocol;
+        view.client = node.client;
+        view.virtual_address = node.virtual_address;
+        view.virtual_port = node.virtual_port;
+        view.destination = destinations_[node.destination.value].address;
+        view.destination_port = node.destination_port;
+        view.state = node.state.load(std::memory_order_relaxed);
+        view.synced = node.synced;
+        view.expires = idle < node.timeout ? (node.timeout - idle) / ticks_per_second : 0;
         if (node.engine != nullptr) engine = *node.engine;
     }
-    seen.is_template = true;
+    view.is_template = true;
     if (engine) {
-        seen.persistence_engine = text_of(engine->name, engine->name_length);
-        seen.persistence_data = text_of(engine->data, engine->data_length);
+        view.persistence_engine = text_of(engine->name, engine->name_length);
+        view.persistence_data = text_of(engine->data, engine->data_length);
     }
-    return seen;
+    return result;
 }
 
 }  // namespace nlvs::forwarding

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "compat/ipvs/connection.hpp"
+#include "compat/ipvs/settings.hpp"
 #include "forwarding/config/destination.hpp"
 #include "forwarding/config/service.hpp"
 #include "forwarding/connections/connection.hpp"
@@ -138,12 +139,49 @@ public:
         }
     }
 
+    /// A packet of one of its connections has passed: is the sync backup to be told of it? Once a
+    /// second at most. Call with a connection counted in it.
+    /// Linux: ip_vs_sync.c ip_vs_sync_conn_needed.
+    bool is_due(TemplateId id, const ipvs::Sysctls& sysctls, Ticks now) noexcept;
+
+    /// A template as the sync protocol tells it.
+    struct Synced {
+        ipvs::ConnectionView view;  ///< `expires` is not set
+        DestinationId destination;
+        Ticks timeout = 0;
+        bool one_packet = false;
+    };
+
+    /// The template that has the number now, if any. Thread: control.
+    std::optional<Synced> synced(TemplateId id);
+
+    /// Makes the template of another director, or makes the one that is here live on with its
+    /// state and timeout: it keeps its destination, unless that is an unbound one. False when the
+    /// table is full. Linux: ip_vs_sync.c ip_vs_proc_conn.
+    bool take(const TemplateKey& key, const Proposal& proposal, std::uint8_t state, Ticks now);
+
     /// The counterpart of acquire or create.
     void release(TemplateId id, Release why = Release::expired) noexcept;
 
-    /// Removes templates whose time is over, at most `limit` looked at. Call at least once per
-    /// second.
-    void expire(Ticks now, std::uint32_t limit) noexcept;
+    /// Removes templates whose time is over, at most `limit` looked at; kept(TemplateId) is called
+    /// for each that lives on for its connections. Call at least once per second.
+    template <class Kept>
+    void expire(Ticks now, std::uint32_t limit, Kept&& kept) {
+        for (std::uint32_t shards = 0; shards < shard_count && limit > 0; ++shards) {
+            for (std::uint32_t batch = per_lock; batch == per_lock && limit > 0;) {
+                KeptTemplates several;
+                const std::uint32_t share = std::min(per_lock, limit);
+                batch = expire_shard(next_to_expire_, now, share, several);
+                limit -= batch;
+                for (std::uint32_t i = 0; i < several.count; ++i) kept(several.ids[i]);
+            }
+            next_to_expire_ = (next_to_expire_ + 1) % shard_count;
+        }
+    }
+
+    void expire(Ticks now, std::uint32_t limit) noexcept {
+        expire(now, limit, [](TemplateId) {});
+    }
 
     /// Throws out idle templates that are not assured, of one share in `shares`; those of
     /// one-packet services, which nothing but their packets assures, stay.
@@ -176,6 +214,7 @@ public:
 private:
     static constexpr std::uint32_t shard_count = 64;
     static constexpr std::uint8_t assured = 1;
+    static constexpr std::uint32_t per_lock = 8;
     static constexpr Ticks controlled_timeout = 60 * ticks_per_second;
     /// A template set aside shows this port. Linux: ip_vs_check_template.
     static constexpr std::uint16_t aside_port = 65535;
@@ -209,6 +248,17 @@ private:
         net::IpAddress client;
         net::IpAddress virtual_address;
         EngineData* engine;
+        // Of the sync protocol. Relaxed: who wins an exchange announces, and nothing else follows.
+        std::atomic<std::uint32_t> sync_end;      ///< SyncEnd
+        std::atomic<std::uint32_t> sync_packets;  ///< of its connections, up to sync_threshold
+        std::atomic<Ticks> announced;             ///< tick of the last time
+        bool synced;                              ///< another director's
+    };
+
+    /// Templates whose timer has fired in vain, of one hold of a lock.
+    struct KeptTemplates {
+        std::array<TemplateId, per_lock> ids;
+        std::uint32_t count = 0;
     };
 
     static_assert(sizeof(Node) == 128);
@@ -261,8 +311,19 @@ private:
     std::uint32_t take_node(std::uint32_t shard) noexcept;
     void destroy(std::uint32_t index) noexcept;
 
-    std::uint32_t expire_shard(std::uint32_t number, Ticks now, std::uint32_t limit) noexcept;
+    /// With the lock of shard `number` held; the counters of its destination include it.
+    std::uint32_t insert(
+        const TemplateKey& key, const Proposal& proposal, std::uint64_t hash,
+        std::unique_ptr<EngineData>& engine, Ticks now
+    ) noexcept;
+    static bool fits(const TemplateKey& key) noexcept;
+    static std::unique_ptr<EngineData> engine_data_of(const TemplateKey& key) noexcept;
+    void bind(Node& node, DestinationId destination) noexcept;
+    std::uint32_t expire_shard(
+        std::uint32_t number, Ticks now, std::uint32_t limit, KeptTemplates& kept
+    ) noexcept;
     std::optional<ipvs::ConnectionView> view(std::uint32_t index, Ticks now);
+    std::optional<Synced> seen(std::uint32_t index, Ticks now);
 
     DestinationTable& destinations_;
     std::uint64_t seed_;

@@ -60,6 +60,10 @@ struct WorkerCounters {
     Counter expired;
     Counter marks_asked;      ///< packets put to the rules that set firewall marks
     Counter marks_undecided;  ///< of these: only the kernel can tell, and got them
+    Counter sync_announced;   ///< connections and templates, to the sync master
+    Counter sync_lost;        ///< announcements that control was too slow for
+    Counter sync_taken;       ///< news of connections from another director
+    Counter sync_refused;     ///< of these: no room, or at odds with a connection of our own
     Counter busy_cycles;      ///< TSC spent in loops that found work
     Counter idle_cycles;      ///< TSC spent in empty polls
     Counter sleeps;

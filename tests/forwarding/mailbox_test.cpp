@@ -94,4 +94,35 @@ BOOST_AUTO_TEST_CASE(what_one_side_wrote_the_other_reads) {
     BOOST_TEST(wrong == 0U);
 }
 
+// The same for elements that are copied: slots are written again while others are still read.
+BOOST_AUTO_TEST_CASE(announcements_arrive_whole_and_in_order) {
+    constexpr std::uint32_t rounds = 4 * Mailbox::announcements_at_once;
+    Mailbox mailbox;
+    std::thread worker{[&] {
+        for (std::uint32_t i = 0; i < rounds;) {
+            SyncAnnouncement announcement;
+            announcement.timeout = i;
+            announcement.virtual_address = net::Ipv4Address{i};
+            if (mailbox.announce(announcement)) {
+                ++i;
+            } else {
+                std::this_thread::yield();
+            }
+        }
+    }};
+    std::array<SyncAnnouncement, 64> announcements;
+    std::uint32_t wrong = 0;
+    for (std::uint32_t expected = 0; expected < rounds;) {
+        const unsigned count = mailbox.announced(announcements);
+        for (unsigned i = 0; i < count; ++i, ++expected) {
+            const auto& one = announcements[i];
+            wrong += one.timeout != expected ||
+                     one.virtual_address != net::IpAddress{net::Ipv4Address{expected}};
+        }
+        if (count == 0) std::this_thread::yield();
+    }
+    worker.join();
+    BOOST_TEST(wrong == 0U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -36,11 +36,12 @@ public:
     void set(
         const ipvs::Sysctls& sysctls, std::int64_t available_pages = forwarding::plenty_of_memory
     ) {
+        publish(forwarding::make_settings({}, sysctls, available_pages));
+    }
+
+    void publish(const forwarding::Settings& settings) {
         configuration_.settings.publish(
-            std::make_unique<const forwarding::Settings>(
-                forwarding::make_settings({}, sysctls, available_pages)
-            ),
-            reclaimer_
+            std::make_unique<const forwarding::Settings>(settings), reclaimer_
         );
     }
 
@@ -218,6 +219,10 @@ public:
     std::uint64_t drops(forwarding::DropReason reason, forwarding::WorkerId id = 0) const {
         return counters(id).drops[static_cast<std::size_t>(reason)].read();
     }
+
+    forwarding::WorkerState& state(forwarding::WorkerId id = 0) { return workers_[id]->state; }
+
+    forwarding::Ticks ticks() const noexcept { return ticks_; }
 
     forwarding::Shared& shared() noexcept { return shared_; }
 
