@@ -35,6 +35,7 @@ ControlPlane::ControlPlane(
       reclaimer_{reclaimer},
       registry_{[&tracker](const net::IpAddress& address) { return tracker.address_type(address); }},
       publisher_{configuration, reclaimer, workers, tracker},
+      unbound_{publisher_},
       statistics_{counters_of(workers)},
       sync_daemons_{std::move(interface_mtu)} {
     publish_settings();
@@ -129,6 +130,8 @@ Result<void> ControlPlane::attach(
         registry_.discard_destination(service, destination);
         return std::unexpected{Error::no_memory};
     }
+    const auto* marked = std::get_if<ipvs::FirewallMarkKey>(&service.key);
+    note_mark(destination.id, marked != nullptr ? marked->mark : 0);
     // Before the first packet can be counted.
     statistics_.attach(destination.id, service.id, added.origin);
     publisher_.add_destination(service, destination);
@@ -228,26 +231,60 @@ bool ControlPlane::mixes_families() const { return registry_.has_mixed_families(
 
 /// Linux: ip_vs_ctl.c ip_vs_genl_new_daemon, then ip_vs_sync.c start_sync_thread.
 Result<void> ControlPlane::start_daemon(const ipvs::SyncDaemonConfig& config) {
-    return start(config, SyncDaemons::Route::asked);
+    return start(config, SyncRoute::asked);
 }
 
 Result<void> ControlPlane::start(
-    const ipvs::SyncDaemonConfig& config, SyncDaemons::Route route
+    const ipvs::SyncDaemonConfig& config, SyncRoute route
 ) {
     if (!config.group.is_any() && !SyncDaemons::is_group(config.group)) {
         return std::unexpected{Error::invalid_argument};
     }
     auto started = sync_daemons_.start(config, route);
-    registry_.set_mixed_families_allowed(!sync_daemons_.running());
-    if (started && observer_ != nullptr) observer_->sync_daemons_stored(daemons());
+    sync_changed(started.has_value());
     return started;
 }
 
 Result<void> ControlPlane::stop_daemon(std::uint32_t state) {
     auto stopped = sync_daemons_.stop(state);
-    registry_.set_mixed_families_allowed(!sync_daemons_.running());
-    if (stopped && observer_ != nullptr) observer_->sync_daemons_stored(daemons());
+    sync_changed(stopped.has_value());
     return stopped;
+}
+
+void ControlPlane::sync_changed(bool changed) {
+    registry_.set_mixed_families_allowed(!sync_daemons_.running());
+    if (!changed) return;
+    if (sync_daemons_.runs(SyncRole::backup)) {
+        configuration_.takes_synced.store(true, std::memory_order_relaxed);
+    }
+    publish_settings();
+    if (observer_ != nullptr) observer_->sync_daemons_stored(daemons());
+}
+
+std::optional<forwarding::DestinationId> ControlPlane::destination_of(
+    const ipvs_sync::Connection& connection
+) {
+    const RegisteredService* service = registry_.find_for(
+        {connection.protocol, connection.virtual_address, connection.virtual_port},
+        connection.firewall_mark
+    );
+    if (service != nullptr) {
+        const auto method = connection.flags & ipvs_sync::Flags::forwarding_mask;
+        const bool any_first = connection.firewall_mark != 0 && method != 0;
+        const net::Port given = connection.destination_port;
+        for (const net::Port port : {any_first ? net::Port{} : given, any_first ? given : net::Port{}}) {
+            const auto* found = service->find({connection.destination, port});
+            if (found != nullptr) return found->id;
+        }
+    }
+    const auto id = unbound_.find_or_make(connection, UnboundDestinations::Clock::now());
+    if (id) note_mark(*id, connection.firewall_mark);
+    return id;
+}
+
+void ControlPlane::note_mark(forwarding::DestinationId id, std::uint32_t mark) {
+    if (id.value >= marks_.size()) marks_.resize(id.value + 1);
+    marks_[id.value] = mark;
 }
 
 std::vector<ipvs::SyncDaemonConfig> ControlPlane::daemons() const { return sync_daemons_.list(); }
@@ -276,6 +313,7 @@ std::chrono::milliseconds ControlPlane::tick_statistics() {
 }
 
 void ControlPlane::scan_trash(DestinationTrash::Clock::time_point now) {
+    unbound_.scan(now);
     registry_.trash().scan(
         now,
         [this](const RegisteredDestination& destination) {
@@ -312,6 +350,8 @@ void ControlPlane::publish_settings() {
     auto settings = std::make_unique<forwarding::Settings>(
         forwarding::make_settings(timeouts_, sysctls_, available_pages_)
     );
+    settings->sync_master = sync_daemons_.runs(SyncRole::master);
+    settings->passive = sysctls_.backup_only != 0 && sync_daemons_.runs(SyncRole::backup);
     configuration_.settings.publish(std::move(settings), reclaimer_);
 }
 

@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "compat/ipvs/control.hpp"
+#include "compat/ipvs_sync/connection.hpp"
 #include "daemon/change_observer.hpp"
 #include "daemon/destination_tracker.hpp"
 #include "daemon/publisher.hpp"
 #include "daemon/service_registry.hpp"
 #include "daemon/statistics_reader.hpp"
 #include "daemon/sync_daemons.hpp"
+#include "daemon/unbound_destinations.hpp"
 #include "daemon/worker_access.hpp"
 #include "forwarding/config/configuration.hpp"
 
@@ -86,11 +88,31 @@ public:
 
     /// Adds a destination that was accepted before, wherever its address leads by now.
     ipvs::Result<void> restore_daemon(const ipvs::SyncDaemonConfig& config) {
-        return start(config, SyncDaemons::Route::assumed);
+        return start(config, SyncRoute::assumed);
     }
     ipvs::Result<void> restore_destination(
         const ipvs::ServiceKey& key, const ipvs::DestinationSpec& spec, std::int32_t last_weight
     );
+
+    /// Who does the sync daemons' work; null for nobody.
+    void set_sync_runner(SyncRunner* runner) noexcept { sync_daemons_.set_runner(runner); }
+
+    /// Where another director's connection or template leads here: the destination that a packet's
+    /// look-up would find, else a stand-in; none when there is no room for that.
+    /// Linux: ip_vs_ctl.c ip_vs_find_dest.
+    std::optional<forwarding::DestinationId> destination_of(
+        const ipvs_sync::Connection& connection
+    );
+
+    /// The slot with that number; null when there was never one.
+    const forwarding::DestinationSlot* slot(forwarding::DestinationId id) const noexcept {
+        return id.value < marks_.size() ? &configuration_.destinations[id.value] : nullptr;
+    }
+
+    /// The mark of the service that the destination was last attached to, or 0.
+    std::uint32_t firewall_mark(forwarding::DestinationId id) const noexcept {
+        return marks_[id.value];
+    }
 
     /// Slots in use: destinations of services and those in the trash.
     std::uint32_t destinations_in_use() const noexcept { return publisher_.destinations_in_use(); }
@@ -113,7 +135,9 @@ private:
     ipvs::DestinationView view(const RegisteredDestination& destination) const;
     void remove(const RegisteredService& service);
     void zero(const RegisteredService& service);
-    ipvs::Result<void> start(const ipvs::SyncDaemonConfig& config, SyncDaemons::Route route);
+    ipvs::Result<void> start(const ipvs::SyncDaemonConfig& config, SyncRoute route);
+    void note_mark(forwarding::DestinationId id, std::uint32_t mark);
+    void sync_changed(bool changed);
     void destinations_gone();
     void publish_settings();
 
@@ -121,6 +145,8 @@ private:
     forwarding::Reclaimer& reclaimer_;
     ServiceRegistry registry_;
     Publisher publisher_;
+    UnboundDestinations unbound_;
+    std::vector<std::uint32_t> marks_;  ///< by DestinationId
     StatisticsReader statistics_;
     SyncDaemons sync_daemons_;
     ipvs::Timeouts timeouts_;

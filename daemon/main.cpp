@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/command_line.hpp"
+#include "daemon/connection_sync.hpp"
 #include "daemon/control_plane.hpp"
 #include "daemon/data_plane.hpp"
 #include "daemon/doors.hpp"
@@ -72,19 +73,21 @@ void serve(const Options& options, bool fresh, const Log& log) {
     }
     DestinationTracker& destinations = kernel ? kernel->destinations() : untracked;
     ControlPlane control{*configuration, reclaimer, workers, destinations};
+    WorkerMail mail{context, workers};
+    WorkerGroup* const group = data_plane ? &data_plane->workers() : nullptr;
+    const ConnectionSync sync{context, control, mail, workers, group, log};
     restore(journal.take_image(), control, log);
     journal.follow(control);
     const Maintenance maintenance{context, control, reclaimer, journal};
-    WorkerMail mail{context, workers};
     control.set_expire_connections([&mail] { mail.expire_unavailable(); });
 
     StatusServer status{context, directory.path()};
     add_reports(
-        status, {control, mail, data_plane ? &*data_plane : nullptr, kernel ? &*kernel : nullptr,
-                 NLVS_VERSION}
+        status, {control, mail, sync, data_plane ? &*data_plane : nullptr,
+                 kernel ? &*kernel : nullptr, NLVS_VERSION}
     );
     const Doors doors{
-        context, directory, control, mail, data_plane ? &data_plane->workers() : nullptr, log
+        context, directory, control, mail, group, log
     };
     log.notice("serving IPVS, state in {}", directory.path().string());
     if (data_plane) data_plane->workers().start();

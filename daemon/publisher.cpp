@@ -57,6 +57,13 @@ RealServerKeys real_server_keys(
     return result;
 }
 
+/// Its real servers may answer in any protocol.
+RegisteredService nobody(const RegisteredDestination& destination) {
+    RegisteredService service;
+    service.key = ipvs::FirewallMarkKey{destination.spec.key.address.family(), 0};
+    return service;
+}
+
 }  // namespace
 
 Publisher::Publisher(
@@ -113,6 +120,7 @@ bool Publisher::assign_slot(RegisteredDestination& destination) {
     DestinationSlot& slot = configuration_.destinations[id->value];
     slot.address = destination.spec.key.address;
     slot.port = destination.spec.key.port;
+    slot.unbound = false;
     return true;
 }
 
@@ -166,6 +174,25 @@ void Publisher::destination_removed(const RegisteredService& service) {
     auto node = make_node(service);
     schedules_.destination_removed(*node, previous);
     configuration_.services.insert(std::move(node), reclaimer_);
+}
+
+bool Publisher::add_unbound(RegisteredDestination& destination, bool available) {
+    if (!assign_slot(destination)) return false;
+    DestinationSlot& slot = configuration_.destinations[destination.id.value];
+    slot.unbound = true;
+    store_limits(destination);
+    track(destination);
+    add_real_server(nobody(destination), destination.spec);
+    slot.available.store(available, std::memory_order_relaxed);
+    return true;
+}
+
+void Publisher::remove_unbound(const RegisteredDestination& destination) {
+    DestinationSlot& slot = configuration_.destinations[destination.id.value];
+    slot.available.store(false, std::memory_order_relaxed);
+    remove_real_server(nobody(destination), destination.spec);
+    tracker_.untrack(destination.id);
+    release_destination(destination.id);
 }
 
 bool Publisher::is_referenced(DestinationId id) const noexcept {

@@ -57,6 +57,10 @@ public:
     /// One destination has left the service's list.
     void destination_removed(const RegisteredService& service);
 
+    /// A stand-in that is of no service. False when slots are exhausted. See UnboundDestinations.
+    bool add_unbound(RegisteredDestination& destination, bool available);
+    void remove_unbound(const RegisteredDestination& destination);
+
     bool is_referenced(forwarding::DestinationId id) const noexcept;
     /// Nobody refers to it: the slot becomes free after a grace period.
     void release_destination(forwarding::DestinationId id);

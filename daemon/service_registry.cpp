@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "compat/net/ip_protocol.hpp"
+
 namespace nlvs::daemon {
 namespace {
 
@@ -62,6 +64,27 @@ RegisteredService* ServiceRegistry::find(const ipvs::ServiceKey& key) noexcept {
 const RegisteredService* ServiceRegistry::find(const ipvs::ServiceKey& key) const noexcept {
     const auto i = services_.find(key);
     return i == services_.end() ? nullptr : i->second.get();
+}
+
+const RegisteredService* ServiceRegistry::find_for(
+    const ipvs::EndpointKey& endpoint, std::uint32_t mark
+) const noexcept {
+    if (mark != 0) {
+        const ipvs::FirewallMarkKey by_mark{endpoint.address.family(), mark};
+        if (const RegisteredService* marked = find(by_mark)) return marked;
+    }
+    if (const RegisteredService* exact = find(endpoint)) return exact;
+    constexpr auto tcp = static_cast<std::uint8_t>(net::IpProtocol::tcp);
+    constexpr std::uint16_t ftp_data = 20;
+    constexpr std::uint16_t first_unprivileged = 1024;
+    ipvs::EndpointKey wanted = endpoint;
+    const std::uint16_t port = endpoint.port.host();
+    if (endpoint.protocol == tcp && (port == ftp_data || port >= first_unprivileged)) {
+        wanted.port = net::Port{std::uint16_t{21}};
+        if (const RegisteredService* ftp = find(wanted)) return ftp;
+    }
+    wanted.port = net::Port{};
+    return find(wanted);
 }
 
 Result<RegisteredService*> ServiceRegistry::add_service(

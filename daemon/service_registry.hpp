@@ -45,6 +45,12 @@ public:
     RegisteredService* find(const ipvs::ServiceKey& key) noexcept;
     const RegisteredService* find(const ipvs::ServiceKey& key) const noexcept;
 
+    /// The service that a packet with this mark to this endpoint is for.
+    /// Linux: ip_vs_ctl.c ip_vs_service_find.
+    const RegisteredService* find_for(
+        const ipvs::EndpointKey& endpoint, std::uint32_t mark
+    ) const noexcept;
+
     struct AddedDestination {
         RegisteredDestination* destination = nullptr;
         Origin origin = Origin::created;

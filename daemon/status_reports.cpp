@@ -238,6 +238,39 @@ Report marks(const StatusSources& sources) {
     return {{std::move(state), std::move(rules)}};
 }
 
+/// What the sync daemons have done since nlvsd started.
+Report sync(const StatusSources& sources) {
+    std::uint64_t announced = 0, lost = 0, taken = 0, refused = 0;
+    const forwarding::WorkerId workers =
+        sources.data_plane != nullptr ? sources.data_plane->workers().size() : 0;
+    for (forwarding::WorkerId id = 0; id < workers; ++id) {
+        const auto& worker = sources.data_plane->workers().worker(id).counters;
+        announced += worker.sync_announced.read();
+        lost += worker.sync_lost.read();
+        taken += worker.sync_taken.read();
+        refused += worker.sync_refused.read();
+    }
+    const SyncMasterCounters& master = sources.sync.master();
+    const SyncBackupCounters& backup = sources.sync.backup();
+    Report::Table daemons{"daemons", {"role", "interface", "sync_id", "group", "port"}, {}, false};
+    for (const ipvs::SyncDaemonConfig& one : sources.control.daemons()) {
+        daemons.rows.push_back(
+            {std::string{one.state == 1 ? "master" : "backup"}, one.interface,
+             std::uint64_t{one.sync_id}, net::print(one.group), std::uint64_t{one.port}}
+        );
+    }
+    return {{{
+        "sync",
+        {"announced", "lost", "told", "messages_sent", "messages_failed", "messages_overflowed",
+         "messages_received", "messages_malformed", "messages_foreign", "connections_received",
+         "templates_received", "unbound", "taken", "refused"},
+        {{announced, lost, master.connections, master.messages, master.failed, master.overflowed,
+          backup.messages, backup.malformed, backup.foreign, backup.connections, backup.templates,
+          backup.unbound, taken, backup.refused + refused}},
+        true
+    }, std::move(daemons)}};
+}
+
 }  // namespace
 
 void add_reports(StatusServer& server, const StatusSources& sources) {
@@ -254,6 +287,7 @@ void add_reports(StatusServer& server, const StatusSources& sources) {
     server.add("ports", [sources](StatusServer::Done done) { done(ports(sources.data_plane)); });
     server.add("mirror", [sources](StatusServer::Done done) { done(mirror(sources.kernel)); });
     server.add("drops", [sources](StatusServer::Done done) { done(drops(sources.data_plane)); });
+    server.add("sync", [sources](StatusServer::Done done) { done(sync(sources)); });
     server.add("marks", [sources](StatusServer::Done done) { done(marks(sources)); });
 }
 

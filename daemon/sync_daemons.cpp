@@ -1,13 +1,11 @@
 #include "daemon/sync_daemons.hpp"
 
 #include <net/if.h>
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -17,8 +15,8 @@ namespace {
 using ipvs::Error;
 using ipvs::Result;
 
-constexpr std::uint32_t state_master = 1;
-constexpr std::uint32_t state_backup = 2;
+constexpr auto state_master = static_cast<std::uint32_t>(SyncRole::master);
+constexpr auto state_backup = static_cast<std::uint32_t>(SyncRole::backup);
 
 constexpr net::Ipv4Address default_group{std::uint32_t{0xE0000051}};  // 224.0.0.81
 constexpr std::uint16_t default_port = 8848;
@@ -47,7 +45,7 @@ bool SyncDaemons::is_group(const net::IpAddress& address) noexcept {
 
 SyncDaemons::SyncDaemons(InterfaceMtu interface_mtu) : interface_mtu_{std::move(interface_mtu)} {}
 
-Result<void> SyncDaemons::start(const ipvs::SyncDaemonConfig& config, Route route) {
+Result<void> SyncDaemons::start(const ipvs::SyncDaemonConfig& config, SyncRoute route) {
     // Linux: ip_vs_sync.c start_sync_thread — the device is looked up before the role is.
     const auto mtu = interface_mtu_(config.interface);
     if (!mtu) return std::unexpected{Error::no_such_device};
@@ -60,10 +58,9 @@ Result<void> SyncDaemons::start(const ipvs::SyncDaemonConfig& config, Route rout
     if (effective.port == 0) effective.port = default_port;
     if (effective.ttl == 0) effective.ttl = default_ttl;
     effective.max_length = effective_length(effective, *mtu);
-    // Linux: ip_vs_sync.c make_send_sock connects the master's socket.
-    const bool connects = effective.state == state_master && route == Route::asked;
-    if (connects && !kernel_reaches_group(effective)) {
-        return std::unexpected{Error::network_unreachable};
+    if (runner_ != nullptr) {
+        const auto started = runner_->start(effective, route);
+        if (!started) return started;
     }
     role = std::move(effective);
     return {};
@@ -76,6 +73,7 @@ Result<void> SyncDaemons::stop(std::uint32_t state) {
     auto& role = state == state_master ? master_ : backup_;
     if (!role) return std::unexpected{Error::no_such_daemon};
     role.reset();
+    if (runner_ != nullptr) runner_->stop(static_cast<SyncRole>(state));
     return {};
 }
 
@@ -84,34 +82,6 @@ std::vector<ipvs::SyncDaemonConfig> SyncDaemons::list() const {
     if (master_) result.push_back(*master_);
     if (backup_) result.push_back(*backup_);
     return result;
-}
-
-bool kernel_reaches_group(const ipvs::SyncDaemonConfig& config) {
-    const bool v6 = config.group.is_v6();
-    const int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return true;
-    const std::string& name = config.interface;
-    const auto length = static_cast<socklen_t>(name.size());
-    const bool bound = setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name.data(), length) == 0;
-    sockaddr_storage group{};
-    if (v6) {
-        sockaddr_in6 to{};
-        to.sin6_family = AF_INET6;
-        to.sin6_port = htons(config.port);
-        to.sin6_scope_id = if_nametoindex(name.c_str());
-        std::memcpy(&to.sin6_addr, config.group.bytes().data(), sizeof(to.sin6_addr));
-        std::memcpy(&group, &to, sizeof(to));
-    } else {
-        sockaddr_in to{};
-        to.sin_family = AF_INET;
-        to.sin_port = htons(config.port);
-        std::memcpy(&to.sin_addr, config.group.bytes().data(), sizeof(to.sin_addr));
-        std::memcpy(&group, &to, sizeof(to));
-    }
-    const int result = connect(fd, reinterpret_cast<const sockaddr*>(&group), sizeof(group));
-    const bool unreachable = bound && result != 0 && errno == ENETUNREACH;
-    close(fd);
-    return !unreachable;
 }
 
 std::optional<std::uint32_t> kernel_interface_mtu(const std::string& name) {

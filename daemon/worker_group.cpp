@@ -120,12 +120,29 @@ void WorkerGroup::maintain() noexcept {
     }
     templates_.reserve(templates_ahead);
     const forwarding::Time now = clock_.read();
-    templates_.expire(now.ticks, templates_expired_at_once);
+    templates_.expire(now.ticks, templates_expired_at_once, [this](forwarding::TemplateId id) {
+        if (template_kept_) template_kept_(id);
+    });
+    reserve_sync_ends();
     if (now.ticks - last_drop_ < forwarding::ticks_per_second) return;
     last_drop_ = now.ticks;
     const forwarding::Settings* settings = shared_.configuration.settings.current();
     if (settings != nullptr && settings->drop_entry) {
         templates_.drop_idle(forwarding::EntryDropper::share);
+    }
+}
+
+void WorkerGroup::reserve_sync_ends() noexcept {
+    const forwarding::Settings* settings = shared_.configuration.settings.current();
+    if (settings == nullptr || !settings->sync_master || settings->sysctls.sync_refresh_period <= 0) {
+        return;
+    }
+    for (const auto& worker : workers_) {
+        auto& state = worker->state();
+        state.sync_ends.reserve(
+            state.connections_v4.size() + connections_ahead,
+            state.connections_v6.size() + connections_ahead
+        );
     }
 }
 

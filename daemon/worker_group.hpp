@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -64,6 +65,19 @@ public:
         );
     }
 
+    /// As PersistenceTable::take, now.
+    bool take_template(
+        const forwarding::TemplateKey& key,
+        const forwarding::PersistenceTable::Proposal& proposal, std::uint8_t state
+    ) {
+        return templates_.take(key, proposal, state, clock_.read().ticks);
+    }
+
+    /// Called for templates that live on for their connections; empty for nobody.
+    void set_template_kept(std::function<void(forwarding::TemplateId)> kept) {
+        template_kept_ = std::move(kept);
+    }
+
     std::uint16_t size() const noexcept { return static_cast<std::uint16_t>(workers_.size()); }
 
     const forwarding::WorkerState& worker(forwarding::WorkerId id) const noexcept {
@@ -77,12 +91,15 @@ public:
     bool next_wanted(forwarding::NeighbourWanted& wanted) noexcept;
 
 private:
+    void reserve_sync_ends() noexcept;
+
     forwarding::Clock clock_;
     forwarding::Ticks last_drop_ = 0;
     forwarding::PersistenceTable templates_;
     forwarding::Shared shared_;
     std::vector<std::unique_ptr<forwarding::Doorbell>> doorbells_;
     std::vector<std::unique_ptr<forwarding::Worker>> workers_;
+    std::function<void(forwarding::TemplateId)> template_kept_;
     bool running_ = false;
 };
 

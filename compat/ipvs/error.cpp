@@ -21,6 +21,8 @@ int to_errno(Error error, Door door) noexcept {
         case Error::out_of_range: return ERANGE;
         case Error::no_such_device: return ENODEV;
         case Error::network_unreachable: return ENETUNREACH;
+        case Error::address_in_use: return EADDRINUSE;
+        case Error::address_not_available: return EADDRNOTAVAIL;
         // Linux: ip_vs_ctl.c do_ip_vs_set_ctl — a protocol other than TCP, UDP, SCTP is EFAULT.
         case Error::unsupported_protocol: return door == Door::sockopt ? EFAULT : EINVAL;
         case Error::permission_denied: return EPERM;

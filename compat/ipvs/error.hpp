@@ -19,6 +19,8 @@ enum class Error : std::uint8_t {
     bad_address,            ///< destination address neither local nor unicast
     no_such_device,         ///< sync daemon interface
     network_unreachable,    ///< sync daemon's group, from its interface
+    address_in_use,         ///< sync daemon's group and port
+    address_not_available,  ///< likewise
     daemon_exists,          ///< sync daemon of that role already runs
     no_such_daemon,
     unsupported_protocol,   ///< sockopt door only

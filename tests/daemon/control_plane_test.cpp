@@ -60,6 +60,52 @@ BOOST_AUTO_TEST_CASE(a_sync_daemon_stops_at_once) {
     BOOST_TEST(fails(control.stop_daemon(1), Error::no_such_daemon));
 }
 
+/// Notes what it is told, and fails on demand.
+class FakeRunner final : public SyncRunner {
+public:
+    ipvs::Result<void> start(const ipvs::SyncDaemonConfig& config, SyncRoute) override {
+        if (failure) return std::unexpected{*failure};
+        running.push_back(config.state);
+        return {};
+    }
+
+    void stop(SyncRole role) override { std::erase(running, static_cast<std::uint32_t>(role)); }
+
+    std::optional<Error> failure;
+    std::vector<std::uint32_t> running;
+};
+
+BOOST_AUTO_TEST_CASE(a_sync_daemon_runs_as_long_as_it_is_listed) {
+    FakeRunner runner;
+    control.set_sync_runner(&runner);
+    const auto settings = [this] { return *configuration->settings.current(); };
+    runner.failure = Error::network_unreachable;
+    BOOST_TEST(fails(control.start_daemon(daemon_of(1)), Error::network_unreachable));
+    BOOST_TEST(control.daemons().empty());
+    BOOST_TEST(!settings().sync_master);
+    runner.failure.reset();
+    BOOST_TEST(control.start_daemon(daemon_of(1)).has_value());
+    BOOST_TEST(settings().sync_master);
+    BOOST_TEST(!configuration->takes_synced.load());
+    BOOST_TEST(control.start_daemon(daemon_of(2)).has_value());
+    BOOST_TEST(configuration->takes_synced.load());
+    BOOST_TEST((runner.running == std::vector<std::uint32_t>{1, 2}));
+    BOOST_TEST(control.stop_daemon(1).has_value());
+    BOOST_TEST((runner.running == std::vector<std::uint32_t>{2}));
+    BOOST_TEST(!settings().sync_master);
+}
+
+BOOST_AUTO_TEST_CASE(backup_only_counts_while_a_backup_runs) {
+    ipvs::Sysctls sysctls = control.sysctls();
+    sysctls.backup_only = 1;
+    control.set_sysctls(sysctls);
+    BOOST_TEST(!configuration->settings.current()->passive);
+    BOOST_TEST_REQUIRE(control.start_daemon(daemon_of(2)).has_value());
+    BOOST_TEST(configuration->settings.current()->passive);
+    BOOST_TEST_REQUIRE(control.stop_daemon(2).has_value());
+    BOOST_TEST(!configuration->settings.current()->passive);
+}
+
 BOOST_AUTO_TEST_CASE(mixed_families_and_sync_daemons_exclude_each_other) {
     const auto web = tcp_service("10.0.0.1", 80);
     BOOST_TEST_REQUIRE(control.add_service(web, scheduled_by("rr")).has_value());

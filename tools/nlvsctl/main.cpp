@@ -24,11 +24,11 @@
 namespace nlvs {
 namespace {
 
-constexpr std::array<std::string_view, 6> reports{"status", "workers", "ports",
-                                                    "mirror", "drops",   "marks"};
+constexpr std::array<std::string_view, 7> reports{"status", "workers", "ports", "mirror",
+                                                  "drops",  "sync",    "marks"};
 
 constexpr std::string_view usage =
-    "Usage: nlvsctl status|workers|ports|mirror|drops|marks [--json]\n"
+    "Usage: nlvsctl status|workers|ports|mirror|drops|sync|marks [--json]\n"
     "       nlvsctl shim status|enable|disable [LIBRARY]\n"
     "\n"
     "Reports of the nlvsd that serves this network namespace:\n"
@@ -37,6 +37,7 @@ constexpr std::string_view usage =
     "  ports     NICs with their shadow interfaces\n"
     "  mirror    what is known of the kernel's routes and neighbours\n"
     "  drops     packets dropped, by reason, and packets for the kernel, by class\n"
+    "  sync      the sync daemons: what they sent and took in\n"
     "  marks     the kernel's rules that set firewall marks, and which cannot be followed\n"
     "\n"
     "Which programs reach nlvsd instead of the kernel's IPVS without further ado:\n"
