@@ -53,11 +53,13 @@ class LabKind:
     workers: int = 1
     keepalived: bool = False
     virtual_mac: bool = False
+    sync: bool = False
 
     def __str__(self):
         plural = "s" if self.workers > 1 else ""
         text = f"{self.variant}, {self.workers} worker{plural}"
         text += ", keepalived" if self.keepalived else ""
+        text += ", sync daemons" if self.sync else ""
         return f"{text}, virtual MAC" if self.virtual_mac else text
 
 
@@ -65,6 +67,8 @@ ONE_WORKER = LabKind()
 TWO_WORKERS = LabKind(workers=2)
 ONE_ARM = LabKind(variant="one-arm", workers=2)
 PAIR = LabKind(directors=2, keepalived=True)
+SYNC_PAIR = LabKind(directors=2, keepalived=True, sync=True)
+SYNC_PAIR_TWO_WORKERS = LabKind(directors=2, workers=2, keepalived=True, sync=True)
 VIRTUAL_MAC_PAIR = LabKind(directors=2, keepalived=True, virtual_mac=True)
 
 
@@ -164,7 +168,7 @@ class Runner:
             name = f"{self.options.name}{index}"
             lab = Lab(
                 name, variant=kind.variant, directors=kind.directors, workers=kind.workers,
-                engine=self.options.engine, virtual_mac=kind.virtual_mac,
+                engine=self.options.engine, virtual_mac=kind.virtual_mac, sync=kind.sync,
             )
             failed_before = self.failed
             try:

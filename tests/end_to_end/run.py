@@ -28,6 +28,7 @@ import listing_cases  # noqa: E402,F401
 import scheduling_cases  # noqa: E402,F401
 import load_cases  # noqa: E402,F401
 import mark_cases  # noqa: E402,F401
+import sync_cases  # noqa: E402,F401
 import life_cases  # noqa: E402,F401
 import linux_cases  # noqa: E402,F401
 from harness import REGISTRY, Runner  # noqa: E402

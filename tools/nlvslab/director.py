@@ -21,12 +21,13 @@ class Director:
         self.namespace = lab.namespace(name)
         self.state = lab.state / name
         self.attachments = lab.topology.nodes[name].attachments
+        self.engine = lab.engines.get(name, lab.engine)
 
     # -- commands ---------------------------------------------------------------------------
 
     def environment(self):
         """What makes the stock tools speak to nlvsd."""
-        if self.lab.engine == "kernel":
+        if self.engine == "kernel":
             return {}
         return {"LD_PRELOAD": str(self.lab.build / "lib" / "libnlvs-shim.so")}
 
@@ -46,7 +47,7 @@ class Director:
 
     def start(self, keepalived=True):
         self.state.mkdir(parents=True, exist_ok=True)
-        if self.lab.engine == "kernel":
+        if self.engine == "kernel":
             self._become_kernel_director()
         else:
             self._prepare_ports()
@@ -156,10 +157,11 @@ class Director:
     def start_keepalived(self, services=None):
         config = self.state / "keepalived.conf"
         if services is None:
-            services = lab_services(self.lab.topology)
+            services = lab_services(self.lab.topology, checked=not self.lab.slow)
         config.write_text(
             keepalived_configuration(
-                self.lab.topology, self.name, services, self.lab.virtual_mac
+                self.lab.topology, self.name, services, self.lab.virtual_mac, self.lab.sync,
+                advertise=3 if self.lab.slow else 0.5,
             )
         )
         self.run("keepalived", "-t", "-f", config)
@@ -189,13 +191,13 @@ class Director:
         self.lab.processes.kill(self.name, "keepalived")
         for child in children:
             run("kill", "-KILL", child, check=False)
-        if self.lab.engine != "kernel":
+        if self.engine != "kernel":
             self.lab.processes.kill(self.name, "nlvsd")
 
     def revive(self):
         """After crash(): what booting the machine again does."""
         self._cables("up")
-        if self.lab.engine != "kernel":
+        if self.engine != "kernel":
             self.start_nlvsd("--fresh")
         self.configure_shadows()
         self.start_keepalived()

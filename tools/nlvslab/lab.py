@@ -21,7 +21,9 @@ class Lab:
 
     def __init__(self, name, variant="two-arm", directors=2, real_servers=3, workers=1,
                  engine="nlvs", build=None, megabytes=128, keep_addresses=False,
-                 virtual_mac=False):
+                 virtual_mac=False, sync=False, engines=None, slow=False):
+        """`engines` names the directors, if any, whose engine is another one. On a `slow` machine
+        nobody is pronounced dead early: no health checks, patient VRRP."""
         if not name or len(name) > 40 or not name.replace("-", "").replace("_", "").isalnum():
             raise LabError(f"'{name}' is no lab name (letters, digits, '-' and '_')")
         if engine not in ENGINES:
@@ -34,6 +36,9 @@ class Lab:
         self.megabytes = megabytes
         self.keep_addresses = keep_addresses
         self.virtual_mac = virtual_mac
+        self.sync = sync
+        self.engines = engines or {}
+        self.slow = slow
         self.state = STATE_ROOT / name
         self.processes = ProcessTable(self.state / "processes")
         self.directors = {n: Director(self, n) for n in self.topology.directors}
@@ -66,6 +71,9 @@ class Lab:
             "megabytes": self.megabytes,
             "keep_addresses": self.keep_addresses,
             "virtual_mac": self.virtual_mac,
+            "sync": self.sync,
+            "engines": self.engines,
+            "slow": self.slow,
         }
         (self.state / "lab.json").write_text(json.dumps(settings, indent=4) + "\n")
 

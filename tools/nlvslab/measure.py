@@ -10,7 +10,8 @@ from pathlib import Path
 
 from .system import PATIENCE, LabError, wait_until
 
-TRAFFIC = Path(__file__).resolve().parent / "traffic.py"
+HERE = Path(__file__).resolve().parent
+TRAFFIC = HERE / "traffic.py"
 
 
 @dataclass
@@ -126,6 +127,46 @@ def ipvs_connections(director):
             }
         )
     return entries
+
+
+def synced_connections(director):
+    """Entries of /proc/net/ip_vs_conn_sync as dictionaries; addresses as the file has them."""
+    entries = []
+    for line in director.run("cat", "/proc/net/ip_vs_conn_sync").splitlines()[1:]:
+        words = line.split()
+        entries.append(
+            {
+                "protocol": words[0], "client": tuple(words[1:3]), "virtual": tuple(words[3:5]),
+                "destination": tuple(words[5:7]), "state": words[7], "origin": words[8],
+                "expires": int(words[9]),
+            }
+        )
+    return entries
+
+
+class LastingConnections:
+    """Connections to the addresses that are opened once and used until stop(): see lasting.py."""
+
+    def __init__(self, lab, addresses):
+        self.process = subprocess.Popen(
+            lab.client.command(sys.executable, HERE / "lasting.py", *addresses),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        if self.process.stdout.readline().strip() != "ready":
+            raise LabError("the lasting connections did not begin")
+
+    def stop(self):
+        """{address: {"port", "servers", "answers", "longest", "failure"}}"""
+        text, _ = self.process.communicate(timeout=60 * PATIENCE)
+        return json.loads(text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
 
 class PacketCounter:

@@ -26,6 +26,7 @@ class VirtualService:
     scheduler: str = "rr"
     method: str = "nat"
     persistence: int = 0
+    checked: bool = True
     servers: list = field(default_factory=list)
 
     def keepalived(self):
@@ -42,7 +43,7 @@ class VirtualService:
             lines += [
                 f"    real_server {server.address} {server.port} {{",
                 f"        weight {server.weight}",
-                *self._check(server),
+                *(self._check(server) if self.checked else []),
                 "    }",
             ]
         return "\n".join([*lines, "}"])
@@ -64,7 +65,7 @@ class VirtualService:
         ]
 
 
-def lab_services(topology):
+def lab_services(topology, checked=True):
     """Every forwarding method, family and protocol once; weighted services on port 8080."""
     services = []
     for family in (4, 6):
@@ -76,18 +77,24 @@ def lab_services(topology):
                     for name in topology.real_servers
                 ]
                 services.append(
-                    VirtualService(virtual, port, protocol, "rr", method, servers=servers)
+                    VirtualService(
+                        virtual, port, protocol, "rr", method, checked=checked, servers=servers
+                    )
                 )
         servers = [
             Server(topology.real_address(name, family), WEIGHTED_PORT, weight)
             for weight, name in enumerate(topology.real_servers, start=1)
         ]
         virtual = topology.virtual_address("nat", family)
-        services.append(VirtualService(virtual, WEIGHTED_PORT, "TCP", "wrr", "nat", servers=servers))
+        services.append(
+            VirtualService(
+                virtual, WEIGHTED_PORT, "TCP", "wrr", "nat", checked=checked, servers=servers
+            )
+        )
     return services
 
 
-def vrrp_instance(topology, director, state, virtual_mac=False):
+def vrrp_instance(topology, director, state, virtual_mac, advertise):
     """One instance owns all addresses of both families: what fails over, fails over together."""
     # The interface it speaks on is tracked by itself; keepalived warns about naming it again.
     others = {topology.shadow(a) for a in topology.nodes[director].attachments} - {"dp0"}
@@ -112,7 +119,7 @@ def vrrp_instance(topology, director, state, virtual_mac=False):
             f"    priority {priority}",
             "    version 3",
             "    virtual_router_id 51",
-            "    advert_int 0.5",
+            f"    advert_int {advertise}",
             *(["    track_interface {", *tracked, "    }"] if tracked else []),
             "    virtual_ipaddress {",
             *[f"        {address}" for address in addresses],
@@ -125,16 +132,20 @@ def vrrp_instance(topology, director, state, virtual_mac=False):
     )
 
 
-def keepalived_configuration(topology, director, services, virtual_mac=False):
+def keepalived_configuration(
+    topology, director, services, virtual_mac=False, sync=False, advertise=0.5
+):
     parts = [
         "global_defs {",
         f"    router_id {director}",
         "    script_user root",
         "    enable_script_security",
         "    vrrp_garp_master_delay 1",
+        # Master where the instance is, backup elsewhere.
+        *(["    lvs_sync_daemon dp0 lab id 51"] if sync else []),
         "}",
         "",
-        vrrp_instance(topology, director, "BACKUP", virtual_mac),
+        vrrp_instance(topology, director, "BACKUP", virtual_mac, advertise),
     ]
     for service in services:
         parts += ["", service.keepalived()]
