@@ -3,7 +3,9 @@
 #include <rte_mbuf.h>
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <utility>
 
 #include "forwarding/identifiers.hpp"
 #include "forwarding/statistics/worker_counters.hpp"
@@ -40,17 +42,20 @@ public:
     void transmit(PortIndex port, rte_mbuf* packet) noexcept {
         Burst& burst = transmit_[port];
         burst.packets[burst.count++] = packet;
+        waiting_ |= 1U << port;
         if (burst.count == burst_size) flush_transmit(port);
     }
 
     void punt(PortIndex port, rte_mbuf* packet) noexcept {
         Burst& burst = punt_[port];
         burst.packets[burst.count++] = packet;
+        waiting_ |= 1U << port;
         if (burst.count == burst_size) flush_punt(port);
     }
 
     void flush() noexcept {
-        for (PortIndex port = 0; port < max_ports; ++port) {
+        for (std::uint32_t left = std::exchange(waiting_, 0); left != 0; left &= left - 1) {
+            const auto port = static_cast<PortIndex>(std::countr_zero(left));
             if (transmit_[port].count != 0) flush_transmit(port);
             if (punt_[port].count != 0) flush_punt(port);
         }
@@ -88,6 +93,8 @@ private:
 
     BurstSink& sink_;
     WorkerCounters& counters_;
+    std::uint32_t waiting_ = 0;  ///< bit n: port n may have packets
+    static_assert(max_ports <= 32);
     std::array<Burst, max_ports> transmit_{};
     std::array<Burst, max_ports> punt_{};
 };

@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include "forwarding/config/settings.hpp"
+#include "forwarding/connections/flow_index.hpp"
 #include "forwarding/identifiers.hpp"
 #include "forwarding/packet/parse.hpp"
 
@@ -19,10 +20,11 @@ struct PacketContext {
     bool taken_over;  ///< another worker received it and found that it is ours
     Time now;
     bool from_host = false;  ///< the kernel sent it through the shadow interface of `port`
+    FlowReference hint{};    ///< ConnectionTable::prefetch_entry's
 
     /// The same for a piece of the packet.
     PacketContext with(rte_mbuf* piece) const noexcept {
-        return {piece, parsed, settings, hash, port, taken_over, now, from_host};
+        return {piece, parsed, settings, hash, port, taken_over, now, from_host, hint};
     }
 
     std::byte* data() const noexcept { return rte_pktmbuf_mtod(packet, std::byte*); }

@@ -39,12 +39,12 @@ void Pipeline::run_burst(
     const bool balances = !settings.passive;
     const std::uint64_t station = shared_.configuration.ports[ports[0]].mac.load(std::memory_order_relaxed);
     const std::uint64_t mask = station == 0 ? 0 : station_mask;
-    std::array<Parsed, burst_size> parsed;
-    std::array<std::uint64_t, burst_size> hashes{};
+    std::array<Parsed, burst_size>& parsed = burst_.parsed;
+    std::array<std::uint64_t, burst_size>& hashes = burst_.hashes;
     for (unsigned i = 0; i < count; ++i) rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
     for (unsigned i = 0; i < count; ++i) {
         rte_mbuf& packet = *packets[i];
-        parsed[i] = parse({rte_pktmbuf_mtod(&packet, std::byte*), packet.data_len}, packet.pkt_len);
+        parse({rte_pktmbuf_mtod(&packet, std::byte*), packet.data_len}, packet.pkt_len, parsed[i]);
         if (parsed[i].kind != PacketKind::transport) continue;
         if (parsed[i].family == net::Family::inet) {
             hashes[i] = worker_.connections_v4.hash_of(parsed[i].flow4);
@@ -56,26 +56,29 @@ void Pipeline::run_burst(
     }
     for (unsigned i = 0; i < count; ++i) {
         if (parsed[i].kind != PacketKind::transport) continue;
-        if (parsed[i].family == net::Family::inet) {
-            worker_.connections_v4.prefetch_entry(hashes[i]);
-        } else {
-            worker_.connections_v6.prefetch_entry(hashes[i]);
-        }
+        burst_.hints[i] = parsed[i].family == net::Family::inet
+                              ? worker_.connections_v4.prefetch_entry(hashes[i])
+                              : worker_.connections_v6.prefetch_entry(hashes[i]);
     }
     for (unsigned i = 0; i < count; ++i) {
         if (shared_.ports[ports[i]].partial_checksums && !taken_over &&
             parsed[i].kind == PacketKind::transport) {
             complete_partial_checksum(packets[i], parsed[i]);
         }
-        const PacketContext context{packets[i], parsed[i], settings, hashes[i], ports[i], taken_over, now};
+        const PacketContext context{packets[i], parsed[i],  settings, hashes[i],       ports[i],
+                                    taken_over, now,        false,    burst_.hints[i]};
         const bool plain =
             (net::load<std::uint64_t>(context.data()) & mask) == station && !parsed[i].vlan;
         if (!plain && !taken_over && !is_received(context)) [[unlikely]] {
             transmit_.punt(context);
-        } else if (balances) [[likely]] {
-            forward(context);
-        } else {
+        } else if (!balances) [[unlikely]] {
             pass_on(context);
+        } else if (parsed[i].kind != PacketKind::transport) [[unlikely]] {
+            forward(context);
+        } else if (parsed[i].family == net::Family::inet) {
+            forward_flow<V4>(context);
+        } else {
+            forward_flow<V6>(context);
         }
     }
     worker_.outgoing.flush(shared_.hand_over, worker_.counters);
@@ -136,15 +139,17 @@ void Pipeline::reassemble(const PacketContext& context) noexcept {
 }
 
 template <class F>
-void Pipeline::forward_flow(const PacketContext& context) noexcept {
-    const auto found = worker_.connections<F>().find(context.parsed.template flow<F>(), context.hash);
+[[gnu::always_inline]] inline void Pipeline::forward_flow(const PacketContext& context) noexcept {
+    const auto found = worker_.connections<F>().find(
+        context.parsed.template flow<F>(), context.hash, context.hint
+    );
     if (!found) return miss<F>(context);
     if (found.direction == Direction::reply) return reply<F>(context, *found.connection);
     request<F>(context, *found.connection);
 }
 
 template <class F>
-void Pipeline::request(const PacketContext& context, Connection<F>& connection) noexcept {
+[[gnu::always_inline]] inline void Pipeline::request(const PacketContext& context, Connection<F>& connection) noexcept {
     const ipvs::Sysctls& sysctls = context.settings.sysctls;
     DestinationSlot& slot = lifecycle_.destination(connection.destination_id);
     if (Lifecycle::opens(context.parsed) && lifecycle_.reopens(connection, slot, sysctls)) [[unlikely]] {
@@ -163,7 +168,7 @@ void Pipeline::request(const PacketContext& context, Connection<F>& connection) 
 }
 
 template <class F>
-void Pipeline::deliver(
+[[gnu::always_inline]] inline void Pipeline::deliver(
     const PacketContext& context, Connection<F>& connection, DestinationSlot& slot
 ) noexcept {
     worker_.counters.destinations[connection.destination_id.value].count_in(1, context.parsed.l3_length);

@@ -2,6 +2,7 @@
 
 #include <rte_mbuf.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -128,12 +129,20 @@ private:
     template <class F>
     void drop_entries(Time now) noexcept;
 
+    /// What is known of the packets of the burst at work.
+    struct Burst {
+        std::array<Parsed, burst_size> parsed;
+        std::array<std::uint64_t, burst_size> hashes{};
+        std::array<FlowReference, burst_size> hints{};
+    };
+
     Shared& shared_;
     WorkerState& worker_;
     Lifecycle lifecycle_;
     Transmit transmit_;
     PlainRouter router_;
     SyncSender sync_;
+    Burst burst_;
 };
 
 }  // namespace nlvs::forwarding

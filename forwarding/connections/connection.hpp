@@ -4,6 +4,7 @@
 #include "forwarding/identifiers.hpp"
 #include "forwarding/packet/flow.hpp"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace nlvs::forwarding {
@@ -73,5 +74,10 @@ struct alignas(64) Connection {
 
 static_assert(sizeof(Connection<V4>) == 64);
 static_assert(sizeof(Connection<V6>) == 128);
+// ConnectionTable::has_key walks from one end of the connection to the other.
+static_assert(offsetof(Connection<V4>, virtual_address) == 4 && offsetof(Connection<V6>, virtual_address) == 16);
+static_assert(offsetof(Connection<V4>, destination) == 8 && offsetof(Connection<V6>, destination) == 32);
+static_assert(offsetof(Connection<V4>, client_port) == 12 && offsetof(Connection<V6>, client_port) == 48);
+static_assert(offsetof(Connection<V4>, virtual_port) == 14 && offsetof(Connection<V4>, destination_port) == 16);
 
 }  // namespace nlvs::forwarding

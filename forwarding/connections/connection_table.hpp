@@ -65,9 +65,15 @@ public:
 
     void prefetch_bucket(std::uint64_t hash) const noexcept { index_.prefetch(short_hash(hash)); }
 
-    /// Prefetches the first entry whose record matches the hash.
-    void prefetch_entry(std::uint64_t hash) const noexcept;
-    Found<FamilyTag> find(const Key& key, std::uint64_t hash) const noexcept;
+    /// Prefetches the first entry whose record matches the hash, and returns a hint for find():
+    /// that record, which proves nothing by itself.
+    FlowReference prefetch_entry(std::uint64_t hash) const noexcept;
+    /// `hint` saves the way through the index when it names the entry; any value is right.
+    Found<FamilyTag> find(const Key& key, std::uint64_t hash, FlowReference hint) const noexcept;
+
+    Found<FamilyTag> find(const Key& key, std::uint64_t hash) const noexcept {
+        return find(key, hash, FlowReference{});
+    }
 
     Found<FamilyTag> find(const Key& key) const noexcept { return find(key, hash_of(key)); }
 
@@ -127,17 +133,17 @@ private:
     }
 
     /// 0 iff equal.
-    template <class T>
-    static std::uint64_t difference(const T& a, const T& b) noexcept {
-        std::uint64_t left[2] = {0, 0};
-        std::uint64_t right[2] = {0, 0};
-        std::memcpy(left, &a, sizeof(T));
-        std::memcpy(right, &b, sizeof(T));
-        return (left[0] ^ right[0]) | (left[1] ^ right[1]);
-    }
-
-    static std::uint64_t select(bool first, std::uint64_t a, std::uint64_t b) noexcept {
-        return b ^ ((a ^ b) & -std::uint64_t{first});
+    template <std::size_t length>
+    static std::uint64_t difference(const std::byte* a, const std::byte* b) noexcept {
+        if constexpr (length == 16) {
+            return difference<8>(a, b) | difference<8>(a + 8, b + 8);
+        } else {
+            std::uint64_t left = 0;
+            std::uint64_t right = 0;
+            std::memcpy(&left, a, length);
+            std::memcpy(&right, b, length);
+            return left ^ right;
+        }
     }
 
     static bool has_key(const Entry& entry, const Key& key, Direction direction) noexcept;
@@ -162,25 +168,25 @@ ConnectionTable<FamilyTag>::ConnectionTable(
       wheel_{entries_, now} {}
 
 /// Without branches: direction and method are a coin toss in real traffic, and a mispredicted
-/// branch on a line that is still on its way stops everything behind it.
+/// branch on a line that is still on its way stops everything behind it. What is compared with
+/// what is a matter of addresses: the client's end is the key's source or destination, the far end
+/// is the entry's virtual address or, in a masqueraded reply, the destination that follows it.
 template <class FamilyTag>
 bool ConnectionTable<FamilyTag>::has_key(
     const Entry& entry, const Key& key, Direction direction
 ) noexcept {
-    const std::uint64_t request = difference(key.source, entry.client) |
-                                  difference(key.source_port, entry.client_port) |
-                                  difference(key.destination, entry.virtual_address) |
-                                  difference(key.destination_port, entry.virtual_port);
-    const std::uint64_t to_client = difference(key.destination, entry.client) |
-                                    difference(key.destination_port, entry.client_port);
-    const std::uint64_t from_server = difference(key.source, entry.destination) |
-                                      difference(key.source_port, entry.destination_port);
-    const std::uint64_t from_virtual = difference(key.source, entry.virtual_address) |
-                                       difference(key.source_port, entry.virtual_port);
-    const std::uint64_t reply =
-        to_client |
-        select(entry.method() == ForwardingMethod::masquerade, from_server, from_virtual);
-    return (select(direction == Direction::reply, reply, request) |
+    constexpr std::size_t address = sizeof(typename FamilyTag::Address);
+    constexpr std::size_t port = sizeof(net::Port);
+    const auto reply = static_cast<std::size_t>(direction);
+    const std::size_t server = reply & std::size_t{entry.method() == ForwardingMethod::masquerade};
+    const auto* of_key = reinterpret_cast<const std::byte*>(&key);
+    const auto* of_entry = reinterpret_cast<const std::byte*>(&entry);
+    const std::byte* key_ports = of_key + 2 * address;
+    const std::byte* entry_ports = of_entry + 3 * address;
+    return (difference<address>(of_key + reply * address, of_entry) |
+            difference<address>(of_key + (1 - reply) * address, of_entry + (1 + server) * address) |
+            difference<port>(key_ports + reply * port, entry_ports) |
+            difference<port>(key_ports + (1 - reply) * port, entry_ports + (1 + server) * port) |
             static_cast<std::uint64_t>(key.protocol ^ entry.protocol)) == 0;
 }
 
@@ -203,22 +209,25 @@ auto ConnectionTable<FamilyTag>::reply_key(const Entry& entry) noexcept -> Key {
 }
 
 template <class FamilyTag>
-void ConnectionTable<FamilyTag>::prefetch_entry(std::uint64_t hash) const noexcept {
-    const auto* line = static_cast<const std::byte*>(index_.next_line(
-        short_hash(hash), [this](FlowReference first) { return &entries_[first.index()]; }
-    ));
-    __builtin_prefetch(line);
-    if constexpr (sizeof(Entry) > 64) __builtin_prefetch(line + 64);
+FlowReference ConnectionTable<FamilyTag>::prefetch_entry(std::uint64_t hash) const noexcept {
+    return index_.prefetch_next(short_hash(hash), [this](FlowReference first) {
+        return &entries_[first.index()];
+    });
 }
 
+/// An entry that left the table since the hint was taken is zero, or another connection's: it has
+/// the key only if it is the one that is looked for.
 template <class FamilyTag>
-Found<FamilyTag> ConnectionTable<FamilyTag>::find(const Key& key, std::uint64_t hash)
-    const noexcept {
-    const FlowReference reference =
-        index_.find(short_hash(hash), [this, &key](FlowReference candidate) {
+[[gnu::always_inline]] inline Found<FamilyTag> ConnectionTable<FamilyTag>::find(
+    const Key& key, std::uint64_t hash, FlowReference hint
+) const noexcept {
+    FlowReference reference = hint;
+    if (hint == FlowReference{} || !has_key(entries_[hint.index()], key, hint.direction())) {
+        reference = index_.find(short_hash(hash), [this, &key](FlowReference candidate) {
             return has_key(entries_[candidate.index()], key, candidate.direction());
         });
-    if (reference == FlowReference{}) return {};
+        if (reference == FlowReference{}) return {};
+    }
     // The table is const for its structure; entries are the worker's to write.
     Entry* entry = const_cast<Entry*>(&entries_[reference.index()]);
     return {entry, reference.index(), reference.direction()};

@@ -2,6 +2,7 @@
 
 #include "forwarding/packet/flow.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -19,21 +20,20 @@ public:
     }
 
     std::uint64_t operator()(const FlowKey<FamilyTag>& key) const noexcept {
-        std::uint16_t ports[2];
-        std::memcpy(&ports[0], &key.source_port, 2);
-        std::memcpy(&ports[1], &key.destination_port, 2);
-        const std::uint64_t rest = std::uint64_t{key.protocol} << 32 |
-                                   std::uint64_t{ports[0]} << 16 | std::uint64_t{ports[1]};
-        std::uint64_t source[2] = {0, 0};
-        std::uint64_t destination[2] = {0, 0};
-        std::memcpy(source, &key.source, sizeof(key.source));
-        std::memcpy(destination, &key.destination, sizeof(key.destination));
+        std::uint32_t ports;
+        std::memcpy(
+            &ports, reinterpret_cast<const std::byte*>(&key) + offsetof(FlowKey<FamilyTag>, source_port),
+            sizeof(ports)
+        );
+        const std::uint64_t rest = std::uint64_t{key.protocol} << 32 | ports;
         std::uint64_t addresses;
         if constexpr (FamilyTag::family == net::Family::inet) {
-            addresses = source[0] << 32 | destination[0];
+            std::memcpy(&addresses, &key, sizeof(addresses));
         } else {
-            addresses = fold(source[0] ^ secrets_[2], source[1] ^ secrets_[3]) ^
-                        fold(destination[0] ^ secrets_[4], destination[1] ^ secrets_[5]);
+            std::uint64_t words[4];
+            std::memcpy(words, &key, sizeof(words));
+            addresses = fold(words[0] ^ secrets_[2], words[1] ^ secrets_[3]) ^
+                        fold(words[2] ^ secrets_[4], words[3] ^ secrets_[5]);
         }
         return fold(fold(addresses ^ secrets_[0], rest ^ secrets_[1]), secrets_[6]);
     }

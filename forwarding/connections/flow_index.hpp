@@ -103,18 +103,22 @@ public:
         }
     }
 
-    /// What a find() of this hash will read after its first bucket: entry(FlowReference) of the
-    /// first record with the hash, or else the bucket's first overflow bucket. A hint without
-    /// branches on what is in the bucket: where it has neither, the address means nothing.
+    /// Prefetches what a find() of this hash will read after its first bucket, entry(FlowReference)
+    /// of the first record with the hash or else the bucket's first overflow bucket, and returns
+    /// that record's reference, or none. Without branches on what is in the bucket: where it has
+    /// neither, the line means nothing.
     template <class EntryOf>
-    const void* next_line(std::uint32_t hash, EntryOf&& entry) const noexcept {
+    FlowReference prefetch_next(std::uint32_t hash, EntryOf&& entry) const noexcept {
         const FlowBucket& bucket = buckets_[home(hash)];
         const std::uint32_t matches = bucket.matches(hash);
         const int first = std::countr_zero(matches | 1U << (FlowBucket::capacity - 1));
-        const auto found = reinterpret_cast<std::uintptr_t>(entry(bucket.references[first]));
-        const auto chain = reinterpret_cast<std::uintptr_t>(&overflow_[bucket.overflow]);
-        const std::uintptr_t mask = -std::uintptr_t{matches != 0};
-        return reinterpret_cast<const void*>(chain ^ ((found ^ chain) & mask));
+        const FlowReference reference = bucket.references[first];
+        const auto* found = reinterpret_cast<const std::byte*>(entry(reference));
+        const auto* chain = reinterpret_cast<const std::byte*>(&overflow_[bucket.overflow]);
+        const std::byte* line = matches != 0 ? found : chain;
+        __builtin_prefetch(line);
+        if constexpr (sizeof(*entry(reference)) > 64) __builtin_prefetch(line + 64);
+        return matches != 0 ? reference : FlowReference{};
     }
 
     /// True if that many insertions in a row cannot fail; commits memory when it must.

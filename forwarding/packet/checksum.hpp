@@ -5,6 +5,7 @@
 #include "compat/net/port.hpp"
 #include "forwarding/packet/headers/ipv4.hpp"
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -18,12 +19,11 @@ namespace nlvs::forwarding {
 ///  - replacing m by m' adds ~m + m' (RFC 1624, equation 3: HC' = ~(~HC + ~m + m')), and several
 ///    replacements, or one that is in two checksums, add up in one number.
 
-/// Folds a sum of words to 16 bits. Non-zero sums stay non-zero.
+/// Folds a sum of words to 16 bits. Non-zero sums stay non-zero. Adding a number to itself with its
+/// halves exchanged leaves in the upper half the sum of both and the carry of the lower.
 constexpr std::uint16_t fold(std::uint64_t sum) noexcept {
-    sum = (sum & 0xFFFFFFFF) + (sum >> 32);
-    sum = (sum & 0xFFFFFFFF) + (sum >> 32);
-    sum = (sum & 0xFFFF) + (sum >> 16);
-    return static_cast<std::uint16_t>((sum & 0xFFFF) + (sum >> 16));
+    const auto half = static_cast<std::uint32_t>((sum + std::rotr(sum, 32)) >> 32);
+    return static_cast<std::uint16_t>((half + std::rotr(half, 16)) >> 16);
 }
 
 /// Words of a value as it lies in a packet; even sizes.
@@ -91,14 +91,12 @@ inline void write_checksum(Ipv4Header& header) noexcept {
     header.checksum = net::Be16::from_wire(static_cast<std::uint16_t>(~header_sum(header)));
 }
 
-/// One hop less; the caller has checked that ttl > 1.
+/// One hop less; the caller has checked that ttl > 1. The word of TTL and protocol falls by 0x0100,
+/// so the checksum rises by it, with the carry brought around.
 inline void decrement_ttl(Ipv4Header& header) noexcept {
-    ChecksumDelta delta;
-    const std::uint8_t before[2] = {header.time_to_live, header.protocol};
     --header.time_to_live;
-    const std::uint8_t after[2] = {header.time_to_live, header.protocol};
-    delta.replace(before, after);
-    header.checksum = delta.apply(header.checksum);
+    const std::uint32_t sum = std::uint32_t{header.checksum.get().wire()} + net::Be16{std::uint16_t{0x0100}}.wire();
+    header.checksum = net::Be16::from_wire(static_cast<std::uint16_t>(sum + (sum >= 0xFFFF ? 1 : 0)));
 }
 
 }  // namespace nlvs::forwarding

@@ -3,6 +3,7 @@
 #include "compat/net/ip_address.hpp"
 #include "compat/net/port.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -35,6 +36,12 @@ struct FlowKey {
         return {destination, source, destination_port, source_port, protocol};
     }
 };
+
+// A header has both addresses, and both ports, in this order and together: parsing moves them in
+// one go, and the hash reads them so.
+static_assert(offsetof(FlowKey<V4>, destination) == 4 && offsetof(FlowKey<V4>, source_port) == 8);
+static_assert(offsetof(FlowKey<V6>, destination) == 16 && offsetof(FlowKey<V6>, source_port) == 32);
+static_assert(offsetof(FlowKey<V4>, destination_port) == 10);
 
 /// Which way a packet of a connection goes.
 enum class Direction : std::uint8_t { request, reply };

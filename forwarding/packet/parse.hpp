@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace nlvs::forwarding {
@@ -58,6 +59,10 @@ private:
             return PacketKind::malformed;
         EtherType type = at<EthernetHeader>(0).type();
         std::size_t offset = sizeof(EthernetHeader);
+        if (type == EtherType::ipv4) [[likely]] {
+            parsed_.l3_offset = sizeof(EthernetHeader);
+            return ipv4(sizeof(EthernetHeader));
+        }
         for (unsigned tags = 0; type == EtherType::vlan || type == EtherType::qinq; ++tags) {
             if (tags == max_vlan_tags) return PacketKind::other;
             if (readable_ < offset + sizeof(VlanTag)) return PacketKind::malformed;
@@ -68,8 +73,7 @@ private:
             offset += sizeof(VlanTag);
         }
         parsed_.l3_offset = static_cast<std::uint16_t>(offset);
-        if (type == EtherType::ipv4) [[likely]]
-            return ipv4(offset);
+        if (type == EtherType::ipv4) return ipv4(offset);
         if (type == EtherType::ipv6) return ipv6(offset);
         return PacketKind::other;
     }
@@ -98,8 +102,7 @@ private:
         parsed_.ttl = header.time_to_live;
         parsed_.fragmentation_allowed = header.may_be_fragmented();
         parsed_.l4_offset = static_cast<std::uint16_t>(offset + header_length);
-        parsed_.flow4.source = header.source;
-        parsed_.flow4.destination = header.destination;
+        take_addresses(parsed_.flow4, offset + offsetof(Ipv4Header, source));
         parsed_.flow4.protocol = header.protocol;
         if (header.is_fragment()) [[unlikely]] {
             parsed_.later_fragment = header.is_later_fragment();
@@ -123,8 +126,7 @@ private:
         parsed_.family = net::Family::inet6;
         parsed_.l3_length = static_cast<std::uint16_t>(total_length);
         parsed_.ttl = header.hop_limit;
-        parsed_.flow6.source = header.source;
-        parsed_.flow6.destination = header.destination;
+        take_addresses(parsed_.flow6, offset + offsetof(Ipv6Header, source));
         Chain chain{offset + sizeof(Ipv6Header), header.next_header};
         if (!walk(chain)) return PacketKind::malformed;
         parsed_.protocol = chain.protocol;
@@ -200,7 +202,7 @@ private:
                     return PacketKind::malformed;
                 }
                 parsed_.tcp_flags = header.flags;
-                return finish(flow, header, length);
+                return finish(flow, length);
             }
             case net::IpProtocol::udp: {
                 if (!holds(offset, sizeof(UdpHeader))) [[unlikely]]
@@ -210,14 +212,14 @@ private:
                 if (length < sizeof(UdpHeader) || offset + length > end_) [[unlikely]] {
                     return PacketKind::malformed;
                 }
-                return finish(flow, header, sizeof(UdpHeader));
+                return finish(flow, sizeof(UdpHeader));
             }
             case net::IpProtocol::sctp: {
                 if (!holds(offset, sizeof(SctpHeader) + sizeof(SctpChunk))) [[unlikely]] {
                     return PacketKind::malformed;
                 }
                 parsed_.tcp_flags = sctp_chunk(offset + sizeof(SctpHeader));
-                return finish(flow, at<SctpHeader>(offset), sizeof(SctpHeader));
+                return finish(flow, sizeof(SctpHeader));
             }
             case net::IpProtocol::esp:
             case net::IpProtocol::ah:
@@ -251,12 +253,17 @@ private:
         return PacketKind::transport;
     }
 
-    template <class FamilyTag, class Header>
-    PacketKind finish(
-        FlowKey<FamilyTag>& flow, const Header& header, std::size_t header_length
-    ) noexcept {
-        flow.source_port = header.source_port;
-        flow.destination_port = header.destination_port;
+    /// Source and destination of an IP header, in one move.
+    template <class FamilyTag>
+    void take_addresses(FlowKey<FamilyTag>& flow, std::size_t offset) noexcept {
+        std::memcpy(static_cast<void*>(&flow), data_ + offset, 2 * sizeof(flow.source));
+    }
+
+    /// The ports, which every transport header begins with, in one move.
+    template <class FamilyTag>
+    PacketKind finish(FlowKey<FamilyTag>& flow, std::size_t header_length) noexcept {
+        auto* to = reinterpret_cast<std::byte*>(&flow) + offsetof(FlowKey<FamilyTag>, source_port);
+        std::memcpy(to, data_ + parsed_.l4_offset, 2 * sizeof(flow.source_port));
         parsed_.payload_offset = static_cast<std::uint16_t>(parsed_.l4_offset + header_length);
         return PacketKind::transport;
     }
@@ -360,6 +367,15 @@ private:
 
 /// Parses an Ethernet frame. Total: any bytes give a result; never reads beyond `frame`.
 /// `frame_length` is the whole frame's length (≥ frame.size() for a segmented mbuf).
+/// In place, because a copy of fields just written waits until all of them have left the store
+/// buffer.
+inline void parse(
+    std::span<const std::byte> frame, std::size_t frame_length, Parsed& parsed
+) noexcept {
+    parsed = Parsed{};
+    FrameParser{frame, frame_length, parsed}.run();
+}
+
 inline Parsed parse(std::span<const std::byte> frame, std::size_t frame_length) noexcept {
     Parsed parsed;
     FrameParser{frame, frame_length, parsed}.run();

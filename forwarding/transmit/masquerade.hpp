@@ -119,7 +119,7 @@ template <class FamilyTag, Direction direction>
 
 /// Rewrites a whole, parsed packet of the connection, checksums completed.
 template <class FamilyTag, Direction direction>
-void masquerade(
+[[gnu::always_inline]] inline void masquerade(
     rte_mbuf* packet, const Parsed& parsed, const Connection<FamilyTag>& connection
 ) noexcept {
     std::byte* l3 = rte_pktmbuf_mtod_offset(packet, std::byte*, parsed.l3_offset);

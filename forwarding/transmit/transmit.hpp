@@ -28,7 +28,9 @@ public:
 
     /// A request of a connection, by the connection's own method. Linux: ip_vs_xmit.c.
     template <class F>
-    void request(const PacketContext& context, const Connection<F>& connection, DestinationSlot& slot) noexcept {
+    [[gnu::always_inline]] void request(
+        const PacketContext& context, const Connection<F>& connection, DestinationSlot& slot
+    ) noexcept {
         if (slot.local.load(std::memory_order_relaxed)) return request_to_host(context, connection);
         // Linux: ip_vs_xmit.c __ip_vs_get_out_rt — before anything of the packet has changed.
         if (slot.adjacency.load(std::memory_order_relaxed) == nullptr) [[unlikely]] {
