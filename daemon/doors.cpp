@@ -28,11 +28,13 @@ std::optional<std::filesystem::path> mount(
 
 Doors::Doors(
     boost::asio::io_context& context, const shim::RuntimeDirectory& directory,
-    ControlPlane& control, WorkerMail& mail, WorkerGroup* workers, const Log& log
+    ControlPlane& control, WorkerMail& mail, WorkerGroup* workers, shim::Survivor& survivor,
+    const Log& log
 )
     : family_{control, shim::ipvs_family_id},
       sockopt_{shim::SockoptDispatcher{control}},
-      socket_{context, family_, sockopt_} {
+      socket_{context, family_, sockopt_, survivor.owed()} {
+    survivor.entrust(socket_.descriptor());
     const auto root = mount(files_, context, directory, control, mail, workers, log);
     socket_.start();
     registration_.emplace(directory, socket_.port(), root.value_or(std::filesystem::path{}));

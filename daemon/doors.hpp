@@ -12,6 +12,7 @@
 #include "netlink-shim/endpoint/netlink_socket.hpp"
 #include "netlink-shim/endpoint/runtime_file.hpp"
 #include "netlink-shim/endpoint/sockopt_server.hpp"
+#include "netlink-shim/endpoint/survivor.hpp"
 
 namespace nlvs::daemon {
 
@@ -24,7 +25,8 @@ public:
     /// All arguments outlive the doors; `workers` is null in a daemon without ports.
     Doors(
         boost::asio::io_context& context, const shim::RuntimeDirectory& directory,
-        ControlPlane& control, WorkerMail& mail, WorkerGroup* workers, const Log& log
+        ControlPlane& control, WorkerMail& mail, WorkerGroup* workers, shim::Survivor& survivor,
+        const Log& log
     );
 
 private:

@@ -28,6 +28,7 @@
 #include "forwarding/config/configuration.hpp"
 #include "netlink-shim/core/protocol.hpp"
 #include "netlink-shim/endpoint/runtime_file.hpp"
+#include "netlink-shim/endpoint/survivor.hpp"
 
 namespace nlvs::daemon {
 namespace {
@@ -48,6 +49,7 @@ void serve(const Options& options, bool fresh, const Log& log) {
     if (options.run_directory) {
         setenv(shim::run_directory_variable, options.run_directory->c_str(), /*replace=*/0);
     }
+    shim::Survivor survivor;  // first: what is open from here on ends with the daemon
     const shim::RuntimeDirectory directory;
     Journal journal{journal_settings(options, directory, fresh), log};
     boost::asio::io_context context{1};  // one thread: control state needs no locks
@@ -87,7 +89,7 @@ void serve(const Options& options, bool fresh, const Log& log) {
                  kernel ? &*kernel : nullptr, NLVS_VERSION}
     );
     const Doors doors{
-        context, directory, control, mail, group, log
+        context, directory, control, mail, group, survivor, log
     };
     log.notice("serving IPVS, state in {}", directory.path().string());
     if (data_plane) data_plane->workers().start();

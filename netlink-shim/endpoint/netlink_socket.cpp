@@ -22,8 +22,6 @@ using namespace std::chrono_literals;
 
 // Clients of the kernel never see a full request queue; with this one neither do ours.
 constexpr int receive_buffer = 16 << 20;
-// Linux: af_netlink.c netlink_sendmsg — a datagram fits the sender's buffer, libnl's is 32 KiB.
-constexpr std::size_t max_datagram = 1 << 20;
 constexpr std::size_t datagrams_per_turn = 64;
 constexpr auto first_pause = 20us;
 constexpr auto longest_pause = 50ms;
@@ -73,14 +71,17 @@ bool lists_all_families(std::span<const std::byte> message) {
 }  // namespace
 
 NetlinkSocket::NetlinkSocket(
-    boost::asio::io_context& context, MessageHandler& family, MessageHandler& sockopt
+    boost::asio::io_context& context,
+    MessageHandler& family,
+    MessageHandler& sockopt,
+    OwedAnswers& owed
 )
     : context_(context),
       family_(family),
       sockopt_(sockopt),
+      owed_(owed),
       socket_(context, open_socket()),
-      port_(bind_socket(socket_.native_handle())),
-      buffer_(max_datagram) {}
+      port_(bind_socket(socket_.native_handle())) {}
 
 NetlinkSocket::~NetlinkSocket() {
     stop();
@@ -93,6 +94,7 @@ void NetlinkSocket::start() {
 void NetlinkSocket::stop() {
     boost::system::error_code ignored;
     socket_.close(ignored);
+    owed_.freeze();
     sessions_.clear();
 }
 
@@ -109,12 +111,13 @@ void NetlinkSocket::wait() {
 
 void NetlinkSocket::receive_all() {
     for (std::size_t i = 0; i < datagrams_per_turn; ++i) {
-        sockaddr_nl sender = {};
+        const auto inbox = owed_.inbox();
+        sockaddr_nl& sender = owed_.sender();
         socklen_t size = sizeof(sender);
         const ssize_t received = ::recvfrom(
             socket_.native_handle(),
-            buffer_.data(),
-            buffer_.size(),
+            inbox.data(),
+            inbox.size(),
             MSG_DONTWAIT | MSG_TRUNC,
             reinterpret_cast<sockaddr*>(&sender),
             &size
@@ -125,11 +128,12 @@ void NetlinkSocket::receive_all() {
             return;
         }
         const auto length = static_cast<std::size_t>(received);
-        if (length > buffer_.size()) {
+        if (length > inbox.size()) {
             ++counters_.datagrams_lost;
-            continue;
+        } else if (sender.nl_pid != 0) {
+            receive_datagram(inbox.first(length), sender.nl_pid);
         }
-        if (sender.nl_pid != 0) receive_datagram(std::span(buffer_).first(length), sender.nl_pid);
+        owed_.clear_inbox(length);
     }
 }
 
@@ -160,6 +164,7 @@ void NetlinkSocket::handle_message(
     if (header.nlmsg_type == flush_message_type) return flush(message, sender);
     auto& conversation = sessions_[sender];
     if (!conversation) conversation = std::make_shared<Conversation>(context_);
+    conversation->last_request = header;
     Client client;
     client.port = sender;
     client.dump_running = conversation->session.dump_running();
@@ -209,6 +214,7 @@ void NetlinkSocket::advance(std::uint32_t client) {
                                             );
             break;
     }
+    conversation.debt = OwedAnswers::Debt{owed_, client, conversation.last_request};
     schedule(client, found->second);
 }
 

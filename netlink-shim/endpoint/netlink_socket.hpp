@@ -1,6 +1,7 @@
 #pragma once
 
 #include "netlink-shim/endpoint/message_handler.hpp"
+#include "netlink-shim/endpoint/owed_answers.hpp"
 #include "netlink-shim/endpoint/session.hpp"
 
 #include <chrono>
@@ -8,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -27,12 +27,15 @@ struct NetlinkSocketCounters {
 /// handler for each message, and sends the answers as fast as each client reads.
 /// A client that stops reading, or dies, affects nobody else. That a datagram arrives at all
 /// means the kernel found CAP_NET_ADMIN (af_netlink.c netlink_allowed).
-/// Both handlers must outlive the socket. Throws boost::system::system_error from construction.
+/// Handlers and `owed`, where it keeps who waits, must outlive the socket. Throws boost::system::system_error from construction.
 /// Thread: control.
 class NetlinkSocket {
 public:
     NetlinkSocket(
-        boost::asio::io_context& context, MessageHandler& family, MessageHandler& sockopt
+        boost::asio::io_context& context,
+        MessageHandler& family,
+        MessageHandler& sockopt,
+        OwedAnswers& owed
     );
     NetlinkSocket(const NetlinkSocket&) = delete;
     NetlinkSocket& operator=(const NetlinkSocket&) = delete;
@@ -41,7 +44,11 @@ public:
     /// Port id in this network namespace, for the RuntimeFile.
     std::uint32_t port() const noexcept { return port_; }
 
+    /// For the Survivor.
+    int descriptor() { return socket_.native_handle(); }
+
     void start();
+    /// Who still waits stays owed.
     void stop();
 
     const NetlinkSocketCounters& counters() const noexcept { return counters_; }
@@ -53,6 +60,8 @@ private:
         explicit Conversation(boost::asio::io_context& context) : timer(context) {}
 
         Session session;
+        nlmsghdr last_request = {};
+        OwedAnswers::Debt debt;
         boost::asio::steady_timer timer;
         std::chrono::microseconds pause{0};
     };
@@ -71,9 +80,9 @@ private:
     boost::asio::io_context& context_;
     MessageHandler& family_;
     MessageHandler& sockopt_;
+    OwedAnswers& owed_;
     boost::asio::posix::stream_descriptor socket_;
     std::uint32_t port_;
-    std::vector<std::byte> buffer_;
     std::map<std::uint32_t, std::shared_ptr<Conversation>> sessions_;
     NetlinkSocketCounters counters_;
 };

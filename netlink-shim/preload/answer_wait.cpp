@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -48,6 +49,18 @@ bool waits_for_ever(int socket) noexcept {
            limit.tv_sec == 0 && limit.tv_usec == 0;
 }
 
+/// What the kernel does with a receive call when a signal was handled. poll() does not say which
+/// one it was, so it is asked what all handlers have in common; mixed ones end the call.
+bool signals_restart() noexcept {
+    for (int number = 1; number < SIGRTMAX; ++number) {
+        struct sigaction action;
+        if (sigaction(number, nullptr, &action) != 0) continue;
+        const bool handled = action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+        if (handled && (action.sa_flags & SA_RESTART) == 0) return false;
+    }
+    return true;
+}
+
 bool is_gone(int socket, std::uint32_t port) noexcept {
     Registration daemon;
     const Lookup lookup = find_daemon(network_namespace_of(socket), daemon);
@@ -73,7 +86,11 @@ bool await_answer(int socket) noexcept {
     }
     for (;;) {
         const long ready = poll_for(socket, milliseconds_between_looks);
-        if (ready < 0 && errno == EINTR) return false;
+        if (ready < 0 && errno == EINTR) {
+            if (signals_restart()) continue;
+            errno = EINTR;
+            return false;
+        }
         // What the daemon sent before it died is still to be read.
         const bool gone = ready == 0 && is_gone(socket, port) && poll_for(socket, 0) == 0;
         if (gone) {

@@ -28,8 +28,29 @@ constexpr std::size_t max_parts = WithOptions::max_parts;
 // For a daemon that is stopped or busy; it never holds up a client that does not wait for long.
 constexpr timeval longest_wait = {0, 100'000};
 
-// A hint: saves reading the registration.
-constinit std::atomic<std::uint32_t> last_daemon_port = 0;
+// Hints. Daemons that were asked, the latest first: the answers of one that is gone are still to come.
+constexpr std::size_t remembered_daemons = 4;
+constinit std::atomic<std::uint32_t> asked_daemons[remembered_daemons] = {};
+
+void remember_daemon(std::uint32_t port) noexcept {
+    if (asked_daemons[0].load(std::memory_order_relaxed) == port) return;
+    for (std::size_t i = remembered_daemons - 1; i > 0; --i) {
+        const std::uint32_t later = asked_daemons[i - 1].load(std::memory_order_relaxed);
+        asked_daemons[i].store(later, std::memory_order_relaxed);
+    }
+    asked_daemons[0].store(port, std::memory_order_relaxed);
+}
+
+bool has_asked() noexcept {
+    return asked_daemons[0].load(std::memory_order_relaxed) != 0;
+}
+
+bool was_asked(std::uint32_t port) noexcept {
+    for (const std::atomic<std::uint32_t>& place : asked_daemons) {
+        if (place.load(std::memory_order_relaxed) == port) return true;
+    }
+    return false;
+}
 
 /// A pass-through or an undecided call leaves errno as it was.
 class KeepErrno {
@@ -106,7 +127,7 @@ ssize_t send_to_daemon(
         name.nl_pid = daemon.port;
         redirected.msg_name = &name;
         redirected.msg_namelen = sizeof(name);
-        last_daemon_port.store(daemon.port, std::memory_order_relaxed);
+        remember_daemon(daemon.port);
         note_request(socket, daemon.port);
         const ssize_t sent = send_on(socket, redirected, flags);
         if (sent >= 0) return sent - options.size();
@@ -207,7 +228,7 @@ Lookup daemon_for(int socket, const msghdr& message, Registration& daemon) noexc
 
 bool is_daemon_port(int socket, std::uint32_t port) noexcept {
     if (!is_generic_netlink(socket)) return false;
-    if (port == last_daemon_port.load(std::memory_order_relaxed)) return true;
+    if (was_asked(port)) return true;
     Registration daemon;
     return find_daemon(network_namespace_of(socket), daemon) == Lookup::found &&
            daemon.port == port;
@@ -320,7 +341,7 @@ bool redirect_sendmmsg(
 }
 
 bool has_more_after_failure(int socket) noexcept {
-    if (errno != EAGAIN || last_daemon_port.load(std::memory_order_relaxed) == 0) return false;
+    if (errno != EAGAIN || !has_asked()) return false;
     const KeepErrno keep;
     if (!is_generic_netlink(socket)) return false;
     Registration daemon;

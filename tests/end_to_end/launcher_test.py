@@ -17,12 +17,14 @@ import tempfile
 import time
 import unittest
 
+from orphans import orphan_is_told
+
 HERE = pathlib.Path(__file__).resolve().parent
 CASES = re.findall(r"^def case_(\w+)", (HERE / "preload_client.py").read_text(), re.M)
 # Those that need a partner have tests of their own. One case hands a socket over by SCM_RIGHTS,
 # which leaves its number to the kernel (netlink-shim/README.md).
-APART = {"dump_to_a_client_that_does_not_wait", "list_families", "paths", "slow_reader",
-         "unprivileged", "threads_fork_and_dup"}
+APART = {"dump_to_a_client_that_does_not_wait", "list_families", "paths", "orphan",
+         "orphaned_option", "slow_reader", "unprivileged", "threads_fork_and_dup"}
 
 
 def enter_namespace():
@@ -67,17 +69,21 @@ class Launcher(unittest.TestCase):
         (files / "sys/net/ipv4/vs/conntrack").write_text("0\n")
         self.environment = {**os.environ, "NLVS_RUN_DIR": str(self.run_directory), "LC_ALL": "C"}
         self.environment.pop("LD_PRELOAD", None)
-        self.daemon = subprocess.Popen([self.daemon_path, str(files)], stdout=subprocess.PIPE,
-                                       text=True, env=self.environment)
-        self.assertTrue(self.daemon.stdout.readline().strip().isdigit())
+        self.files = files
+        self.start_daemon()
 
     def tearDown(self):
         self.stop_daemon()
         self.directory.cleanup()
 
-    def stop_daemon(self):
+    def start_daemon(self):
+        self.daemon = subprocess.Popen([self.daemon_path, str(self.files)], stdout=subprocess.PIPE,
+                                       text=True, env=self.environment)
+        self.assertTrue(self.daemon.stdout.readline().strip().isdigit())
+
+    def stop_daemon(self, number=signal.SIGTERM):
         if self.daemon:
-            self.daemon.terminate()
+            self.daemon.send_signal(number)
             self.daemon.wait(10)
             self.daemon.stdout.close()
             self.daemon = None
@@ -91,9 +97,9 @@ class Launcher(unittest.TestCase):
         self.assertEqual((result.returncode, result.stderr), (0, ""), command)
         return result.stdout
 
-    def start_program(self, *command):
+    def start_program(self, *command, **options):
         return subprocess.Popen([self.launcher, "--", *command], stdout=subprocess.PIPE, text=True,
-                                stdin=subprocess.PIPE, env=self.environment)
+                                stdin=subprocess.PIPE, env=self.environment, **options)
 
     def python_case(self, name):
         return self.expect_success(sys.executable, str(HERE / "preload_client.py"), name)
@@ -231,6 +237,17 @@ class Launcher(unittest.TestCase):
             self.assertEqual(slow.stdout.readline(), "stopped\n")
             self.assertEqual(self.expect_success("ipvsadm", "-Sn").count("\n"), 1000)
             self.assertEqual(slow.communicate("go\n", timeout=30)[0], "1000\n")
+
+    def test_no_client_waits_for_a_dead_daemon(self):
+        lines = "".join(f"-A -u 10.0.{n >> 8}.{n & 255}:53 -s rr\n" for n in range(1000))
+        for request in "info", "dump":
+            for way in "poll", "epoll", "select", "receive":
+                with self.subTest(request=request, way=way):
+                    self.expect_success("ipvsadm", "-R", input=lines)
+                    orphan_is_told(self, self.start_program(
+                        sys.executable, str(HERE / "preload_client.py"), "orphan", way, request,
+                        stderr=subprocess.PIPE), request)
+                    self.expect_success("ipvsadm", "-C")
 
     def test_without_a_daemon_calls_are_the_kernels(self):
         self.stop_daemon()

@@ -7,6 +7,7 @@ import array
 import ctypes
 import errno
 import os
+import select
 import socket
 import struct
 import sys
@@ -378,6 +379,62 @@ def case_slow_reader():
                 print(count)
                 return
             count += 1
+
+
+def wait_for_input(opened, way):
+    if way == "poll":
+        poll = select.poll()
+        poll.register(opened, select.POLLIN)
+        poll.poll()
+    elif way == "epoll":
+        with select.epoll() as epoll:
+            epoll.register(opened, select.EPOLLIN | select.EPOLLET)
+            epoll.poll()
+    elif way == "select":
+        select.select([opened], [], [])
+    else:
+        assert way == "receive", way
+
+
+def case_orphan():
+    """usage: orphan WAY REQUEST. Asks, loses its daemon while it waits, asks the next one."""
+    way, request = sys.argv[2:4]
+    opened = generic_socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    family = resolve(opened)
+    opened.settimeout(None)
+    opened.setblocking(way == "receive")
+    asked = {"info": get_info(family, 7),
+             "dump": message(family, DUMP, struct.pack("=BBH", GET_SERVICE, 1, 0), 7)}[request]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    opened.sendto(asked, (0, 0))
+    print("asked", flush=True)
+    if request == "dump":
+        sys.stdin.readline()
+    errors = []
+    while not errors:
+        wait_for_input(opened, way)
+        for kind, _, sequence, payload in receive(opened):
+            assert sequence == 7 and kind != DONE, (sequence, kind)
+            if kind == ERROR:
+                errors.append(-struct.unpack_from("=i", payload)[0])
+    print(errno.errorcode[errors[0]], flush=True)
+    sys.stdin.readline()
+    for again in (opened, generic_socket()):
+        again.settimeout(5)
+        again.sendto(get_info(family, 8), (0, 0))
+        expect_info(again, 8)
+    print("served", flush=True)
+
+
+def case_orphaned_option():
+    raw = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    print("asked", flush=True)
+    try:
+        raw.setsockopt(0, 1154, bytes(44))
+    except OSError as error:
+        print(errno.errorcode[error.errno])
 
 
 def case_unprivileged():

@@ -18,11 +18,13 @@ import tempfile
 import time
 import unittest
 
+from orphans import orphan_is_told
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CASES = re.findall(r"^def case_(\w+)", (HERE / "preload_client.py").read_text(), re.M)
-DRIVEN = {"dump_to_a_client_that_does_not_wait", "list_families", "paths", "slow_reader",
-          "unprivileged"}
+DRIVEN = {"dump_to_a_client_that_does_not_wait", "list_families", "orphan", "orphaned_option",
+          "paths", "slow_reader", "unprivileged"}
 
 
 def enter_namespace():
@@ -236,38 +238,64 @@ class Preload(unittest.TestCase):
         self.start_daemon()
         self.assertEqual(self.ipvsadm("-Sn").returncode, 0)
 
+    def start_case(self, *words):
+        return subprocess.Popen(
+            [sys.executable, str(HERE / "preload_client.py"), *words], env=self.environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
     def test_no_client_waits_for_a_dead_daemon(self):
-        """Before its answer, and in the middle of a dump."""
+        """However it waits: before its answer, and in the middle of a dump."""
+        lines = "".join(f"-A -u 10.0.{n >> 8}.{n & 255}:53 -s rr\n" for n in range(1000))
+        for request in "info", "dump":
+            for way in "poll", "epoll", "select", "receive":
+                with self.subTest(request=request, way=way):
+                    self.assertEqual(self.ipvsadm("-R", input=lines).returncode, 0)
+                    orphan_is_told(self, self.start_case("orphan", way, request), request)
+                    self.assertEqual(self.ipvsadm("-C").returncode, 0)
+
+    def test_no_socket_option_waits_for_a_dead_daemon(self):
+        self.daemon.send_signal(signal.SIGSTOP)
+        with self.start_case("orphaned_option") as waiting:
+            self.assertEqual(waiting.stdout.readline(), "asked\n")
+            time.sleep(0.2)
+            self.stop_daemon(signal.SIGKILL)
+            self.assertEqual(waiting.communicate(timeout=20), ("ENOPROTOOPT\n", ""))
+
+    def test_a_waiting_client_needs_no_survivor(self):
+        """If everything of the daemon is killed, a receive call still comes back."""
+        survivor = self.survivor()
+        self.daemon.send_signal(signal.SIGSTOP)
         code = ("import sys; sys.path.insert(0, sys.argv[1]); import preload_client as c\n"
                 "s = c.generic_socket(); s.settimeout(None); s.sendto(c.get_family('IPVS'), (0, 0))\n"
                 "print('asked', flush=True); s.recv(100)\n")
-        self.daemon.send_signal(signal.SIGSTOP)
         waiting = subprocess.Popen([sys.executable, "-c", code, str(HERE)], env=self.environment(),
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with waiting:
             self.assertEqual(waiting.stdout.readline(), "asked\n")
+            os.kill(survivor, signal.SIGKILL)
             self.stop_daemon(signal.SIGKILL)
             _, errors = waiting.communicate(timeout=20)
         self.assertIn("ConnectionResetError", errors)
-        self.start_daemon()
-        lines = "".join(f"-A -u 10.0.{n >> 8}.{n & 255}:53 -s rr\n" for n in range(3000))
-        self.assertEqual(self.ipvsadm("-R", input=lines).returncode, 0)
-        code = ("import sys; sys.path.insert(0, sys.argv[1]); import preload_client as c\n"
-                "make = c.generic_socket\n"
-                "def waiting():\n"
-                "    opened = make(); opened.settimeout(None); return opened\n"
-                "c.generic_socket = waiting; c.case_slow_reader()\n")
-        slow = subprocess.Popen(
-            [sys.executable, "-c", code, str(HERE)], text=True, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
-        with slow:
-            self.assertEqual(slow.stdout.readline(), "stopped\n")
-            self.stop_daemon(signal.SIGKILL)
+
+    def survivor(self):
+        children = pathlib.Path(f"/proc/{self.daemon.pid}/task/{self.daemon.pid}/children")
+        pid, = map(int, children.read_text().split())
+        deadline = time.monotonic() + 15
+        while pathlib.Path(f"/proc/{pid}/cmdline").read_text().strip("\0") != "nlvs-survivor":
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        self.assertEqual(pathlib.Path(f"/proc/{pid}/comm").read_text(), "nlvs-survivor\n")
+        return pid
+
+    def test_the_survivor_ends_with_its_work(self):
+        for number in signal.SIGKILL, signal.SIGTERM:
+            survivor = self.survivor()
+            self.stop_daemon(number)
+            deadline = time.monotonic() + 15
+            while pathlib.Path(f"/proc/{survivor}").exists():
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.05)
             self.start_daemon()
-            out, errors = slow.communicate("go\n", timeout=20)
-        self.assertEqual(out, "")
-        self.assertIn("ConnectionResetError", errors)
-        self.assertEqual(self.ipvsadm("-Sn").returncode, 0)
 
     @unittest.skipUnless(os.geteuid() == 0 and os.environ.get("NLVS_TEST_NAMESPACE"), "needs root")
     def test_nobody_without_rights_plays_the_daemon(self):

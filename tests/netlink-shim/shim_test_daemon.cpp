@@ -8,6 +8,7 @@
 #include "netlink-shim/endpoint/netlink_socket.hpp"
 #include "netlink-shim/endpoint/runtime_file.hpp"
 #include "netlink-shim/endpoint/sockopt_server.hpp"
+#include "netlink-shim/endpoint/survivor.hpp"
 #include "tests/support/fake_control.hpp"
 
 #include <cerrno>
@@ -36,12 +37,14 @@ nlvs::shim::SockoptResult count_up(const nlvs::shim::SockoptCall& call) {
 
 int main(int argc, char** argv) {
     try {
+        nlvs::shim::Survivor survivor;
         boost::asio::io_context context(1);
         nlvs::test::FakeControl control;
         nlvs::shim::GenlDispatcher family(control, nlvs::shim::ipvs_family_id);
         nlvs::shim::SockoptServer sockopt(count_up);
         const nlvs::shim::RuntimeDirectory directory;
-        nlvs::shim::NetlinkSocket socket(context, family, sockopt);
+        nlvs::shim::NetlinkSocket socket(context, family, sockopt, survivor.owed());
+        survivor.entrust(socket.descriptor());
         socket.start();
         const nlvs::shim::RuntimeFile file(directory, socket.port(), argc > 1 ? argv[1] : "");
         boost::asio::signal_set signals(context, SIGTERM, SIGINT);

@@ -2,6 +2,8 @@
 
 #include "netlink-shim/core/protocol.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -124,7 +126,8 @@ struct Fixture {
     boost::asio::io_context context{1};
     Script family;
     Script sockopt;
-    NetlinkSocket socket{context, family, sockopt};
+    OwedAnswers owed;
+    NetlinkSocket socket{context, family, sockopt, owed};
     Peer peer{socket.port()};
 
     Fixture() { socket.start(); }
@@ -194,6 +197,57 @@ BOOST_FIXTURE_TEST_CASE(each_answer_is_a_datagram_of_its_own, Fixture) {
     run();
     BOOST_TEST((peer.read() == std::vector<std::string>{"reply", "ack"}));
     BOOST_TEST(socket.sessions() == 0U);
+}
+
+/// Requests of clients that wait.
+std::vector<std::uint16_t> owed_to(const OwedAnswers& owed) {
+    std::vector<std::uint16_t> types;
+    for (const OwedAnswers::Entry& entry : owed.clients())
+        if (entry.port != 0) types.push_back(entry.request.nlmsg_type);
+    return types;
+}
+
+BOOST_FIXTURE_TEST_CASE(who_waits_is_known_and_who_was_answered_is_not, Fixture) {
+    family.answer = [this] {
+        BOOST_TEST(owed.sender().nl_pid != 0U);
+        Answer answer;
+        answer.dump = std::make_unique<Countdown>(20);
+        return answer;
+    };
+    peer.send(message(ipvs_family_id));
+    run();
+    BOOST_TEST((owed_to(owed) == std::vector<std::uint16_t>{ipvs_family_id}));
+    BOOST_TEST(owed.sender().nl_pid == 0U);
+    for (int i = 0; i < 100 && socket.sessions() > 0; ++i) {
+        peer.read();
+        context.run_for(std::chrono::milliseconds(50));
+    }
+    BOOST_TEST(socket.sessions() == 0U);
+    BOOST_TEST(owed_to(owed).empty());
+
+    peer.send(message(ipvs_family_id));
+    run();
+    socket.stop();
+    BOOST_TEST(socket.sessions() == 0U);
+    BOOST_TEST(owed_to(owed).size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_short_datagram_does_not_end_in_a_longer_one, Fixture) {
+    const auto one = message(ipvs_family_id, "1");
+    auto three = one;
+    three.insert(three.end(), one.begin(), one.end());
+    three.insert(three.end(), one.begin(), one.end());
+    peer.send(three);
+    run();
+    peer.send(one);
+    family.answer = [this, size = one.size()] {
+        BOOST_TEST(std::ranges::all_of(owed.inbox().subspan(size, 100), [](std::byte byte) {
+            return byte == std::byte{0};
+        }));
+        return Answer{};
+    };
+    run();
+    BOOST_TEST(family.calls.size() == 4U);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_stopped_reader_gets_all_of_its_dump_later, Fixture) {
