@@ -45,20 +45,6 @@ void put_range(ReplyBuilder& reply, std::uint64_t most) {
     reply.put<std::uint64_t>(NL_POLICY_TYPE_ATTR_MAX_VALUE_U, most);
 }
 
-/// Linux: net/netlink/policy.c __netlink_policy_dump_write_attr — nothing for NLA_UNSPEC.
-void put_policy(ReplyBuilder& reply, const AttributeRule& rule) {
-    const std::uint32_t type = attribute_type(rule.kind);
-    if (type == NL_ATTR_TYPE_INVALID) return;
-    const auto nest = reply.nest(NLMSGERR_ATTR_POLICY | NLA_F_NESTED);
-    if (rule.kind == Kind::u8) put_range(reply, UINT8_MAX);
-    if (rule.kind == Kind::u16) put_range(reply, UINT16_MAX);
-    if (rule.kind == Kind::u32) put_range(reply, UINT32_MAX);
-    if (rule.kind == Kind::string || rule.kind == Kind::binary) {
-        reply.put<std::uint32_t>(NL_POLICY_TYPE_ATTR_MAX_LENGTH, rule.size);
-    }
-    reply.put<std::uint32_t>(NL_POLICY_TYPE_ATTR_TYPE, type);
-}
-
 void put_extended(
     ReplyBuilder& reply, const MessageView& request, int error, const ExtendedAck& said
 ) {
@@ -66,7 +52,7 @@ void put_extended(
     if (error == 0 || said.attribute == nullptr) return;
     const auto offset = said.attribute - request.bytes().data();
     reply.put<std::uint32_t>(NLMSGERR_ATTR_OFFS, static_cast<std::uint32_t>(offset));
-    put_policy(reply, said.rule);
+    put_rule(reply, NLMSGERR_ATTR_POLICY, said.rule);
 }
 
 /// Linux: af_netlink.c netlink_ack.
@@ -159,6 +145,19 @@ void ReplyBuilder::put_text(std::uint16_t type, std::string_view text) {
     append(datagram_, std::as_bytes(std::span{text}));
     datagram_.push_back(std::byte{0});
     pad(datagram_);
+}
+
+void put_rule(ReplyBuilder& reply, std::uint16_t type, const AttributeRule& rule) {
+    const std::uint32_t kind = attribute_type(rule.kind);
+    if (kind == NL_ATTR_TYPE_INVALID) return;
+    const auto nest = reply.nest(type | NLA_F_NESTED);
+    if (rule.kind == Kind::u8) put_range(reply, UINT8_MAX);
+    if (rule.kind == Kind::u16) put_range(reply, UINT16_MAX);
+    if (rule.kind == Kind::u32) put_range(reply, UINT32_MAX);
+    if (rule.kind == Kind::string || rule.kind == Kind::binary) {
+        reply.put<std::uint32_t>(NL_POLICY_TYPE_ATTR_MAX_LENGTH, rule.size);
+    }
+    reply.put<std::uint32_t>(NL_POLICY_TYPE_ATTR_TYPE, kind);
 }
 
 Datagram make_ack(

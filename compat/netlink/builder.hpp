@@ -72,6 +72,10 @@ private:
     std::size_t start_;
 };
 
+/// What an attribute has to be, as a nest of that type; nothing about one that is never checked.
+/// Linux: net/netlink/policy.c __netlink_policy_dump_write_attr.
+void put_rule(ReplyBuilder& reply, std::uint16_t type, const AttributeRule& rule);
+
 /// What a client asked its socket for.
 struct AckOptions {
     bool capped = false;    ///< NETLINK_CAP_ACK: errors echo the header only

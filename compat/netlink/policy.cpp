@@ -47,4 +47,19 @@ std::optional<Malformed> check(const AttributeRule& rule, Bytes payload) noexcep
     return Malformed::invalid;
 }
 
+std::string_view strict_objection(
+    const AttributeRule& rule, const AttributeView& attribute
+) noexcept {
+    const std::size_t size = attribute.payload().size();
+    const bool wrong_size = (rule.kind == Kind::u8 && size != sizeof(std::uint8_t)) ||
+                            (rule.kind == Kind::u16 && size != sizeof(std::uint16_t)) ||
+                            (rule.kind == Kind::u32 && size != sizeof(std::uint32_t));
+    if (wrong_size) return "invalid attribute length";
+    if (rule.kind == Kind::ignored) return "Unsupported attribute";
+    const bool flagged = (net::load<nlattr>(header_of(attribute)).nla_type & NLA_F_NESTED) != 0;
+    if (rule.kind == Kind::nested && !flagged) return "NLA_F_NESTED is missing";
+    if (rule.kind != Kind::nested && flagged) return "NLA_F_NESTED not expected";
+    return {};
+}
+
 }  // namespace nlvs::netlink

@@ -14,7 +14,10 @@
 namespace nlvs::netlink {
 
 /// What an attribute must look like, by the kernel's liberal rules: integers may be longer than
-/// needed (the first bytes count), unknown attributes and trailing bytes are ignored.
+/// needed (the first bytes count), unknown attributes and trailing bytes are ignored. By its strict
+/// rules, which newer commands have, nothing is.
+enum class Rules : std::uint8_t { liberal, strict };
+
 enum class Kind : std::uint8_t {
     ignored,  ///< known, never checked
     u8,
@@ -46,6 +49,16 @@ enum class Malformed : std::uint8_t { invalid, out_of_range };
 /// Checks one payload. Linux: lib/nlattr.c validate_nla with NL_VALIDATE_LIBERAL.
 std::optional<Malformed> check(const AttributeRule& rule, Bytes payload) noexcept;
 
+/// Where an attribute starts in the message that it was taken from.
+inline const std::byte* header_of(const AttributeView& attribute) noexcept {
+    return attribute.payload().data() - sizeof(nlattr);
+}
+
+/// What more NL_VALIDATE_STRICT wants of an attribute that is known; empty: nothing is wrong.
+std::string_view strict_objection(
+    const AttributeRule& rule, const AttributeView& attribute
+) noexcept;
+
 /// The attributes up to number `max`, as one table that reads like the kernel's nla_policy.
 template <std::size_t max>
 class Policy {
@@ -68,21 +81,35 @@ public:
     /// Every attribute with a known number is checked, duplicates too. What there is to say goes
     /// to `said`, also about what is accepted. Linux: lib/nlattr.c __nla_validate_parse.
     static std::expected<Attributes, Malformed> parse(
-        Bytes bytes, const Policy<max>& policy, ExtendedAck* said = nullptr
+        Bytes bytes,
+        const Policy<max>& policy,
+        ExtendedAck* said = nullptr,
+        Rules rules = Rules::liberal
     ) noexcept {
+        ExtendedAck nobody;
+        ExtendedAck& ack = said != nullptr ? *said : nobody;
         Attributes result;
         while (const auto attribute = take_attribute(bytes)) {
             const std::size_t id = attribute->type();
-            if (id == 0 || id > max) continue;
+            const bool known = id != 0 && id <= max;
+            if (!known && rules == Rules::liberal) continue;
+            const auto refuse = [&](std::string_view why, Malformed how) {
+                ack = {why, header_of(*attribute), known ? policy[id] : AttributeRule{}};
+                return std::unexpected{how};
+            };
+            if (!known) return refuse(unknown, Malformed::invalid);
+            if (rules == Rules::strict) {
+                const std::string_view wrong = strict_objection(policy[id], *attribute);
+                if (!wrong.empty()) return refuse(wrong, Malformed::invalid);
+            }
             if (const auto bad = check(policy[id], attribute->payload())) {
-                if (said != nullptr) {
-                    *said = {refused, attribute->payload().data() - sizeof(nlattr), policy[id]};
-                }
-                return std::unexpected{*bad};
+                return refuse(refused, *bad);
             }
             result.found_[id] = attribute;
         }
-        if (!bytes.empty() && said != nullptr) said->text = leftover;
+        if (bytes.empty()) return result;
+        ack.text = leftover;
+        if (rules == Rules::strict) return std::unexpected{Malformed::invalid};
         return result;
     }
 
@@ -101,6 +128,7 @@ public:
     }
 
 private:
+    static constexpr std::string_view unknown = "Unknown attribute type";
     static constexpr std::string_view refused = "Attribute failed policy validation";
     static constexpr std::string_view leftover = "bytes leftover after parsing attributes";
 

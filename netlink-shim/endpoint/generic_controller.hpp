@@ -8,8 +8,8 @@
 
 namespace nlvs::shim {
 
-/// Answers the controller family (nlctrl) as far as it concerns IPVS: GETFAMILY by name or by
-/// our id, and in a full dump our one entry. Anything else is unknown here (ENOENT); the kernel's
+/// Answers the controller family (nlctrl) as far as it concerns IPVS: GETFAMILY and GETPOLICY by name
+/// or by our id, and in a list of all families our one entry. Anything else is unknown here (ENOENT); the kernel's
 /// own controller answers for the other families.
 /// Thread: control.
 class GenericController {
@@ -17,8 +17,10 @@ public:
     explicit GenericController(std::uint16_t family_id) noexcept : family_id_{family_id} {}
 
     /// The answer to a message of type GENL_ID_CTRL, without its acknowledgement.
-    /// Linux: genetlink.c ctrl_getfamily, ctrl_dumpfamily.
-    ipvs::Result<Answer> handle(const netlink::MessageView& message, const Client& client) const;
+    /// Linux: genetlink.c ctrl_getfamily, ctrl_dumpfamily, ctrl_dumppolicy.
+    ipvs::Result<Answer> handle(
+        const netlink::MessageView& message, const Client& client, netlink::ExtendedAck& said
+    ) const;
 
 private:
     std::uint16_t family_id_;

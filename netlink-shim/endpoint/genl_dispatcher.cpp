@@ -43,7 +43,7 @@ Answer GenlDispatcher::handle(std::span<const std::byte> bytes, const Client& cl
 Result<Answer> GenlDispatcher::route(
     const MessageView& message, const Client& client, netlink::ExtendedAck& said
 ) {
-    if (message.type() == GENL_ID_CTRL) return controller_.handle(message, client);
+    if (message.type() == GENL_ID_CTRL) return controller_.handle(message, client, said);
     if (message.type() == family_id_) return execute(message, client, said);
     return std::unexpected{Error::unknown_message_type};
 }

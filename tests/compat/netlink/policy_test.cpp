@@ -92,6 +92,38 @@ BOOST_AUTO_TEST_CASE(attributes_are_found_by_number) {
     BOOST_TEST(attributes->value_or<std::uint8_t>(4, 9) == 9);
 }
 
+// Linux: lib/nlattr.c __nla_validate_parse with NL_VALIDATE_STRICT.
+BOOST_AUTO_TEST_CASE(strict_rules_ignore_nothing) {
+    const struct {
+        const char* name;
+        const char* bytes;
+        const char* said;  ///< empty: accepted
+        bool about_an_attribute = true;
+    } rows[]{
+        {"as it should be", "06000100 02000000 06000200 61000000", ""},
+        {"u16 too long", "08000100 02000000", "invalid attribute length"},
+        {"u16 too short", "05000100 02000000", "invalid attribute length"},
+        {"known, of no kind", "06000400 02000000", "Unsupported attribute"},
+        {"beyond the last", "06000500 02000000", "Unknown attribute type"},
+        {"number 0", "06000000 02000000", "Unknown attribute type"},
+        {"a nest that is none", "06000180 02000000", "NLA_F_NESTED not expected"},
+        {"text without NUL", "06000200 61620000", "Attribute failed policy validation"},
+        {"bytes behind", "06000100 02000000 0000", "bytes leftover after parsing attributes", false},
+    };
+
+    for (const auto& row : rows) {
+        BOOST_TEST_CONTEXT(row.name) {
+            const auto bytes = hex(row.bytes);
+            netlink::ExtendedAck said;
+            const auto parsed = Attributes::parse(bytes, policy, &said, netlink::Rules::strict);
+            BOOST_TEST(said.text == row.said);
+            BOOST_TEST(parsed.has_value() == said.text.empty());
+            const bool about = !said.text.empty() && row.about_an_attribute;
+            BOOST_TEST(said.attribute == (about ? bytes.data() : nullptr));
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(the_last_of_several_counts_but_all_are_checked) {
     const auto twice = hex("06000100 01000000 06000100 02000000");
     BOOST_TEST((*Attributes::parse(twice, policy))[1]->value<std::uint16_t>() == 2);

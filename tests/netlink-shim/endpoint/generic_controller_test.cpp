@@ -121,6 +121,68 @@ BOOST_AUTO_TEST_CASE(other_requests_fail_as_in_linux) {
     }
 }
 
+// The bytes of Linux 6.1; all of them are in tests/kernel, case 53-raw-policy.
+BOOST_AUTO_TEST_CASE(policies_are_listed_in_messages_of_one_each) {
+    const std::string header = "10000103 01000000 00000000 0a010000 09000200 49505653 00000000";
+    const std::string reply = " 10000200 01000000 34120000 0a020000 06000100 25000000 ";
+    const auto answer = ask("28000000" + header + "08000a00 01000000");
+    BOOST_TEST_REQUIRE((answer.dump != nullptr));
+    BOOST_TEST(
+        to_hex(answer.dump->next(16)) ==
+        to_hex(hex("2c000000" + reply + "10000980 0c000180 08000100 00000000"))
+    );
+    for (const char* number : {"01", "02", "03"}) {
+        BOOST_TEST(
+            to_hex(answer.dump->next(48)) ==
+            to_hex(hex("30000000" + reply + "14000880 10000080 0c00" + number + "80 08000100 0d000000"))
+        );
+    }
+    BOOST_TEST(
+        to_hex(answer.dump->next(100)) ==
+        to_hex(hex("48000000" + reply + R"(
+            2c000880 28000080 24000480
+            0c000400 00000000 00000000
+            0c000500 ffffffff 00000000
+            08000100 04000000
+        )"))
+    );
+    BOOST_TEST(answer.dump->next(4096).size() == 2 * 72U);
+    BOOST_TEST(answer.dump->next(4096).empty());
+
+    const auto all = ask("20000000" + header);
+    BOOST_TEST_REQUIRE((all.dump != nullptr));
+    BOOST_TEST(all.dump->next(4096).size() == 14 * 44U + 3 * 48U + 3 * 72U);
+    BOOST_TEST(all.dump->next(4096).empty());
+}
+
+BOOST_AUTO_TEST_CASE(policies_that_cannot_be_listed) {
+    const std::string header = "10000103 01000000 00000000 0a010000 ";
+    const std::string name = "09000200 49505653 00000000 ";
+
+    const struct {
+        const char* name;
+        std::string message;
+        int error;
+    } rows[]{
+        {"no family", "14000000" + header, 22},
+        {"another family", "20000000" + header + "0a000200 49505653 58000000", 2},
+        {"no such command", "28000000" + header + name + "08000a00 0e000000", 2},
+        {"short command", "28000000" + header + name + "06000a00 04000000", 22},
+        {"an attribute of GETFAMILY", "28000000" + header + name + "08000300 01000000", 22},
+        {"an unknown attribute", "28000000" + header + name + "08004d00 01000000", 22},
+    };
+
+    for (const auto& row : rows) {
+        BOOST_TEST_CONTEXT(row.name) {
+            const auto answer = ask(row.message);
+            BOOST_TEST((answer.dump == nullptr));
+            BOOST_TEST_REQUIRE(answer.datagrams.size() == 1U);
+            const auto error = netlink::MessageView::parse(answer.datagrams.back());
+            BOOST_TEST(net::extract<std::int32_t>(error->payload()).value() == -row.error);
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(resolution_needs_no_privilege) {
     const auto answer = dispatcher.handle(
         hex("1c000000 10000100 01000000 00000000 03010000 06000100 25000000"),
