@@ -124,6 +124,19 @@ private:
                 self(request).reply_attributes(request, inode);
             }
         };
+        // Linux: fs/proc — what is not there is not made, what is there is not removed.
+        operations.create = [](fuse_req_t request, fuse_ino_t, const char*, mode_t,
+                               fuse_file_info*) { fuse_reply_err(request, ENOENT); };
+        operations.mkdir = [](fuse_req_t request, fuse_ino_t, const char*, mode_t) {
+            fuse_reply_err(request, ENOENT);
+        };
+        operations.mknod = [](fuse_req_t request, fuse_ino_t, const char*, mode_t, dev_t) {
+            fuse_reply_err(request, ENOENT);
+        };
+        operations.unlink = [](fuse_req_t request, fuse_ino_t parent, const char* name) {
+            self(request).refuse_removal(request, parent, name);
+        };
+        operations.rmdir = operations.unlink;
         operations.readdir = [](fuse_req_t request, fuse_ino_t inode, std::size_t size,
                                 off_t offset, fuse_file_info*) {
             self(request).list(request, inode, size, static_cast<std::size_t>(offset));
@@ -180,6 +193,13 @@ private:
         entry.attr = tree_.attributes(inode);
         entry.attr_timeout = entry.entry_timeout = attributes_valid;
         fuse_reply_entry(request, &entry);
+    }
+
+    /// Linux: fs/proc/proc_sysctl.c proc_sys_permission forbids what fs/namei.c finds impossible.
+    void refuse_removal(fuse_req_t request, fuse_ino_t parent, const char* name) {
+        const ProcfsTree::Node* node = tree_.find(tree_.find(parent, name));
+        const bool plain = node != nullptr && node->file != nullptr && !node->file->write;
+        fuse_reply_err(request, plain ? EPERM : EACCES);
     }
 
     void reply_attributes(fuse_req_t request, fuse_ino_t inode) {

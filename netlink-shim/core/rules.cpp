@@ -72,24 +72,61 @@ bool has_prefix(const char* text, const char* prefix) noexcept {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/// Copies `path` without empty and "." components, "/" before each one left.
-/// Returns the length, 0 for a relative path, one with "..", or one that does not fit.
-std::size_t normalize(const char* path, char* result, std::size_t capacity) noexcept {
+bool is_process_directory(const char* path) noexcept {
+    if (strcmp(path, "/proc/self") == 0) return true;
+    if (!has_prefix(path, "/proc/")) return false;
+    const char* number = path + strlen("/proc/");
+    const std::size_t digits = strspn(number, "0123456789");
+    return digits > 0 && number[digits] == 0;
+}
+
+/// Applies ".." to a path below /proc, where only "net" and the links of processes lead elsewhere:
+/// the new length, 0 if nobody can tell without looking.
+std::size_t go_up(char* path, std::size_t length) noexcept {
+    path[length] = 0;
+    if (strcmp(path, "/proc/net") == 0) {
+        strcpy(path, "/proc/self");
+        return strlen(path);
+    }
+    char* const last = strrchr(path, '/');
+    if (last == nullptr) return 0;
+    const bool below_sys = has_prefix(path, "/proc/sys/");
+    const bool top = strcmp(path, "/proc/sys") == 0 || is_process_directory(path);
+    *last = 0;
+    const bool net = strcmp(last + 1, "net") == 0 && is_process_directory(path);
+    if (!below_sys && !top && !net) return 0;
+    return static_cast<std::size_t>(last - path);
+}
+
+/// Copies `path` without empty, "." and ".." components, "/" before each one left, and behind the
+/// last one if it must be a directory. Returns the length, 0 for a relative path, one with a ".."
+/// that cannot be told, or one that does not fit. `goes_through_ours`: a ".." left our directory.
+std::size_t normalize(
+    const char* path, char* result, std::size_t capacity, bool& goes_through_ours
+) noexcept {
+    goes_through_ours = false;
     if (path[0] != '/') return 0;
     std::size_t length = 0;
+    bool directory = false;
     while (*path != 0) {
         while (*path == '/') ++path;
         const std::size_t component = strcspn(path, "/");
         const bool dot = component == 1 && path[0] == '.';
-        if (component == 2 && path[0] == '.' && path[1] == '.') return 0;
-        if (component > 0 && !dot) {
-            if (length + component + 2 > capacity) return 0;
+        directory = component == 0 || dot;
+        if (component == 2 && path[0] == '.' && path[1] == '.') {
+            result[length] = 0;
+            if (strcmp(result, "/proc/sys/net/ipv4/vs") == 0) goes_through_ours = true;
+            length = go_up(result, length);
+            if (length == 0) return 0;
+        } else if (component > 0 && !dot) {
+            if (length + component + 3 > capacity) return 0;
             result[length++] = '/';
             memcpy(result + length, path, component);
             length += component;
         }
         path += component;
     }
+    if (directory && length > 0) result[length++] = '/';
     result[length] = 0;
     return length;
 }
@@ -115,8 +152,7 @@ bool is_ours(const char* remainder) noexcept {
         const char next = remainder[sizeof(sysctl) - 1];
         return next == 0 || next == '/';
     }
-    constexpr char net[] = "/net/ip_vs";
-    return has_prefix(remainder, net) && strchr(remainder + sizeof(net) - 1, '/') == nullptr;
+    return has_prefix(remainder, "/net/ip_vs");
 }
 
 }  // namespace
@@ -206,14 +242,24 @@ std::size_t daemon_path(
     const char* path, char* remainder, std::size_t capacity, std::uint32_t* process
 ) noexcept {
     char normal[192];
+    bool goes_through_ours;
     if (process != nullptr) *process = 0;
-    if (normalize(path, normal, sizeof(normal)) == 0) return 0;
+    if (normalize(path, normal, sizeof(normal), goes_through_ours) == 0) return 0;
     if (!has_prefix(normal, "/proc/")) return 0;
     const char* ours = after_process(normal, process);
     if (!is_ours(ours)) return 0;
     const std::size_t length = strlen(ours);
     if (length + 1 > capacity) return 0;
     memcpy(remainder, ours, length + 1);
+    return length;
+}
+
+std::size_t way_out(const char* path, char* result, std::size_t capacity) noexcept {
+    char normal[192];
+    bool goes_through_ours;
+    const std::size_t length = normalize(path, normal, sizeof(normal), goes_through_ours);
+    if (length == 0 || !goes_through_ours || length + 1 > capacity) return 0;
+    memcpy(result, normal, length + 1);
     return length;
 }
 

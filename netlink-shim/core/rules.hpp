@@ -71,12 +71,16 @@ bool reports_length(int option) noexcept;
 /// Where a path under /proc lives below the daemon's file system, whose root mirrors /proc:
 /// "/proc/self/net/ip_vs" is "/net/ip_vs". Ours: ip_vs* in net, and sys/net/ipv4/vs with all
 /// below it. Writes the NUL-terminated remainder; returns its length, 0 if the path is not ours
-/// or does not fit. A path with ".." is not ours.
+/// or does not fit. ".." is followed where no link can be in the way.
 ///
 /// "/proc/PID/net/ip_vs" shows the network namespace of that process. It is ours for a caller who
 /// wants to know the process: `process` is then its id, and 0 for every other path.
 std::size_t daemon_path(
     const char* path, char* remainder, std::size_t capacity, std::uint32_t* process = nullptr
 ) noexcept;
+
+/// A path that leaves our directory by "..", which the kernel may not have: "/proc/sys/net/ipv4/vs/.."
+/// is "/proc/sys/net/ipv4". Writes the same place's other name; returns its length, 0 for other paths.
+std::size_t way_out(const char* path, char* result, std::size_t capacity) noexcept;
 
 }  // namespace nlvs::shim

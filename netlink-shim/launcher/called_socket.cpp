@@ -20,12 +20,12 @@ bool is_generic_netlink_socket(int socket) noexcept {
            socket_option_is(socket, SO_PROTOCOL, NETLINK_GENERIC);
 }
 
-std::optional<CalledSocket> CalledSocket::of(const Call& call) {
+std::optional<CalledSocket> CalledSocket::of(const Call& call, int argument) {
     const auto caller = read_thread_status(call.thread());
     if (!caller) return std::nullopt;
     const Descriptor process = open_process(caller->process);
     if (!process) return std::nullopt;
-    Descriptor file = copy_descriptor(process, call.int_argument(0));
+    Descriptor file = copy_descriptor(process, call.int_argument(argument));
     if (!file || !call.is_alive()) return std::nullopt;
     return CalledSocket{*caller, std::move(file)};
 }

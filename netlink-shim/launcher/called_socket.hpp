@@ -7,7 +7,7 @@
 
 namespace nlvs::shim {
 
-/// The socket that a call names in its first argument, and who calls.
+/// The socket, or another file, that a call names in an argument, the first, and who calls.
 struct CalledSocket {
     ThreadStatus caller;
     Descriptor file;
@@ -15,7 +15,7 @@ struct CalledSocket {
     int get() const noexcept { return file.get(); }
 
     /// Nothing if there is no such socket, it cannot be had, or the caller is gone.
-    static std::optional<CalledSocket> of(const Call& call);
+    static std::optional<CalledSocket> of(const Call& call, int argument = 0);
 
     /// Nothing as well if it is of another kind.
     static std::optional<CalledSocket> generic_netlink(const Call& call);

@@ -144,6 +144,11 @@ void add_path_calls(Code& program) {
         {SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_faccessat2},
         from_working_directory
     );
+    for_calls(
+        program,
+        {SYS_statfs, SYS_getxattr, SYS_lgetxattr, SYS_listxattr, SYS_llistxattr, SYS_sendfile},
+        {notify}
+    );
 #ifdef SYS_open
     for_calls(program, {SYS_open, SYS_stat, SYS_lstat, SYS_access}, {notify});
 #endif

@@ -1,14 +1,20 @@
 #include "netlink-shim/launcher/path_calls.hpp"
 
 #include "netlink-shim/core/rules.hpp"
+#include "netlink-shim/launcher/called_socket.hpp"
 #include "netlink-shim/launcher/caller.hpp"
+#include "netlink-shim/preload/in_kernel_copy.hpp"
 #include "netlink-shim/preload/path_redirect.hpp"
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,8 +33,13 @@ bool has_directory(const Call& call) {
         case SYS_stat:
         case SYS_lstat:
         case SYS_access:
-            return false;
 #endif
+        case SYS_statfs:
+        case SYS_getxattr:
+        case SYS_lgetxattr:
+        case SYS_listxattr:
+        case SYS_llistxattr:
+            return false;
         default:
             return true;
     }
@@ -70,6 +81,16 @@ Answer perform(const Call& call, const char* path) {
                 syscall(SYS_faccessat2, AT_FDCWD, path, call.int_argument(1), AT_EACCESS)
             );
 #endif
+        case SYS_statfs:
+            return tell<sizeof(struct statfs)>(call, call.argument(1), [=](void* about) {
+                return syscall(SYS_statfs, path, about);
+            });
+        case SYS_getxattr:
+        case SYS_lgetxattr:
+        case SYS_listxattr:
+        case SYS_llistxattr:
+            // It has none; what is missing is told apart.
+            return Answer::of(syscall(SYS_llistxattr, path, nullptr, 0));
         case SYS_openat:
             return open_for(call, path, call.int_argument(2), call.argument(3));
         case SYS_newfstatat:
@@ -93,20 +114,43 @@ Answer perform(const Call& call, const char* path) {
     }
 }
 
+/// The path that the caller named, with its working directory in front if that is below /proc.
+std::optional<std::string> named_path(const Call& call) {
+    const int place_of_path = has_directory(call) ? 1 : 0;
+    auto path = call.memory().read_string(call.argument(place_of_path), longest_path);
+    if (!path || may_be_proc(path->c_str())) return path;
+    if (!may_be_below_proc(path->c_str())) return std::nullopt;
+    const std::string link = "/proc/" + std::to_string(call.thread()) + "/cwd";
+    char directory[64];
+    const ssize_t length = readlink(link.c_str(), directory, sizeof(directory));
+    if (length < 5 || length == sizeof(directory) || memcmp(directory, "/proc", 5) != 0)
+        return std::nullopt;
+    return std::string(directory, static_cast<std::size_t>(length)) + "/" + *path;
+}
+
+bool concerns_us(const std::string& path) {
+    char place[192];
+    std::uint32_t process = 0;
+    return daemon_path(path.c_str(), place, sizeof(place), &process) > 0 ||
+           way_out(path.c_str(), place, sizeof(place)) > 0;
+}
+
 }  // namespace
 
 Answer answer_path(const Call& call) {
-    const int place_of_path = has_directory(call) ? 1 : 0;
-    const auto path = call.memory().read_string(call.argument(place_of_path), longest_path);
-    if (!path || !may_be_proc(path->c_str())) return Answer::resume();
-    char remainder[128];
-    if (daemon_path(path->c_str(), remainder, sizeof(remainder)) == 0) return Answer::resume();
+    const auto path = named_path(call);
+    if (!path || !concerns_us(*path)) return Answer::resume();
     const auto caller = read_thread_status(call.thread());
     if (!caller || !call.is_alive()) return Answer::resume();
     const InPlaceOf place(call.thread(), *caller, Descriptor());
     DaemonPath ours;
     if (!place || !ours.find(path->c_str())) return Answer::resume();
     return perform(call, ours.text());
+}
+
+Answer answer_copy(const Call& call) {
+    const auto from = CalledSocket::of(call, 1);
+    return from && is_daemons_file(from->get()) ? Answer::failing(EINVAL) : Answer::resume();
 }
 
 }  // namespace nlvs::shim

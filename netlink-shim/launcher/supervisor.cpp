@@ -104,6 +104,8 @@ Answer Supervisor::answer_to(const Call& call) {
             return answer_get_option(call);
         case SYS_setsockopt:
             return answer_set_option(call);
+        case SYS_sendfile:
+            return answer_copy(call);
         default:
             return answer_path(call);
     }

@@ -1,6 +1,7 @@
 #include "netlink-shim/preload/libc.hpp"
 
 #include "netlink-shim/preload/netlink_redirect.hpp"
+#include "netlink-shim/preload/path_redirect.hpp"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,7 +28,7 @@ bool returns_pointer(std::size_t index) noexcept {
            index == symbol_index<"opendir">() || index == symbol_index<"readdir">() ||
            index == symbol_index<"readdir64">() || index == symbol_index<"realpath">() ||
            index == symbol_index<"__realpath_chk">() ||
-           index == symbol_index<"canonicalize_file_name">();
+           index == symbol_index<"canonicalize_file_name">() || index == symbol_index<"getcwd">();
 }
 
 // At load, because dlsym takes the loader's lock: not allowed in a signal handler, nor in the
@@ -36,6 +37,7 @@ __attribute__((constructor)) void load() noexcept {
     const int saved = errno;
     for (std::size_t i = 0; i < symbol_count; ++i) resolve(i);
     notice_inherited_sockets();
+    notice_working_directory();
     errno = saved;
 }
 

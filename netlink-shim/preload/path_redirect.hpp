@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -11,7 +12,18 @@
 
 namespace nlvs::shim {
 
-/// The path in the daemon's file system that stands for `path`, on the caller's stack.
+/// A hint: the working directory may be one of the daemon's. Every relative path is looked at then.
+extern constinit std::atomic<bool> works_in_files;
+
+/// After a change of the working directory, and at load. Keeps errno.
+void notice_working_directory() noexcept;
+
+/// Turns the path of a directory of the daemon's file system into that of the directory that it
+/// stands for, in place; false, and unchanged, for others. Keeps errno.
+bool give_official_name(char* directory) noexcept;
+
+/// The path in the daemon's file system that stands for `path`, on the caller's stack; the kernel's
+/// path for one that leads through our directory and out again.
 class DaemonPath {
 public:
     /// False if the path is not ours or no daemon with a file system serves its namespace: the
@@ -76,7 +88,9 @@ auto on_path(int directory, const char* path, Call call) noexcept {
     const int saved = errno;
     auto result = call(path);
     if (has_failed(result) && errno == EFAULT) return result;
-    if (!may_be_proc(path) && !may_be_below_proc(path)) return result;
+    if (!may_be_proc(path) && !may_be_below_proc(path) &&
+        !works_in_files.load(std::memory_order_relaxed))
+        return result;
     DaemonPath ours;
     if (!ours.find(directory, path)) return result;
     if constexpr (kind == Kind::open) {

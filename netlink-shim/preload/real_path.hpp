@@ -18,7 +18,9 @@ inline bool official_name(const DaemonPath& path, char* name, std::size_t capaci
         path.process() != 0 ? path.process() : static_cast<std::uint32_t>(getpid());
     const int length = of_process ? snprintf(name, capacity, "/proc/%u%s", process, below)
                                   : snprintf(name, capacity, "/proc%s", below);
-    return length > 0 && static_cast<std::size_t>(length) < capacity;
+    if (length <= 0 || static_cast<std::size_t>(length) >= capacity) return false;
+    if (name[length - 1] == '/') name[length - 1] = 0;
+    return true;
 }
 
 /// realpath(3): the name stays the kernel's; whether there is such a file the daemon knows.
@@ -27,7 +29,9 @@ template <class Call>
 char* on_real_path(const char* path, char* resolved, Call call) noexcept {
     const int saved = errno;
     char* result = call();
-    if (path == nullptr || (!may_be_proc(path) && !may_be_below_proc(path))) return result;
+    if (path == nullptr || (!may_be_proc(path) && !may_be_below_proc(path) &&
+                            !works_in_files.load(std::memory_order_relaxed)))
+        return result;
     DaemonPath ours;
     if (!ours.find(AT_FDCWD, path)) return result;
     if (result != nullptr && resolved == nullptr) free(result);

@@ -265,9 +265,11 @@ ssize_t __readlinkat_chk(
 }
 
 int chdir(const char* path) noexcept {
-    return on_path<Kind::ask>(path, [](const char* p) {
+    const int result = on_path<Kind::ask>(path, [](const char* p) {
         return next<"chdir", int(const char*)>()(p);
     });
+    if (result == 0) notice_working_directory();
+    return result;
 }
 
 struct dirent* readdir(DIR* stream) {

@@ -62,7 +62,7 @@ class Launcher(unittest.TestCase):
         os.chmod(self.directory.name, 0o755)
         root = pathlib.Path(self.directory.name)
         self.run_directory = root / "run"
-        files = root / "files"
+        files = self.run_directory / "files"
         (files / "net").mkdir(parents=True)
         (files / "net/ip_vs").write_text("the daemon's\n")
         (files / "sys/net/ipv4/vs").mkdir(parents=True)
@@ -265,6 +265,19 @@ class Launcher(unittest.TestCase):
         listing = ["find", "/proc/sys/net/ipv4", "-maxdepth", "1", "-name", "ip_*"]
         native = subprocess.run(listing, capture_output=True, text=True, check=True).stdout
         self.assertEqual(self.expect_success(*listing), native)
+
+    def test_relative_paths_and_what_ls_asks(self):
+        for script, expected in (
+                ("cd /proc/net && cat ip_vs", "the daemon's\n"),
+                ("cd /proc/sys/net/ipv4 && cat vs/conntrack ./vs/../vs/conntrack", "0\n0\n"),
+                ("cd /proc && cat net/ip_vs self/net/ip_vs", "the daemon's\n" * 2),
+                ("cmp /proc/sys/net/ipv4/vs/../ip_forward /proc/sys/net/ipv4/ip_forward && echo y", "y\n"),
+                ("ls -la /proc/sys/net/ipv4/vs 2>&1 | grep -c '[.]$'", "2\n"),
+                ("stat -f -c %l /proc/net/ip_vs", "255\n"),
+                ("busybox cat /proc/net/ip_vs", "the daemon's\n")):
+            with self.subTest(script):
+                result = self.run_program("sh", "-c", script)
+                self.assertEqual(result.stdout, expected, result.stderr)
 
     def test_cost_of_calls_that_are_not_ours(self):
         native = subprocess.run([self.static_client, "measure"], capture_output=True, text=True,

@@ -46,7 +46,7 @@ class Preload(unittest.TestCase):
         os.chmod(self.directory.name, 0o755)
         root = pathlib.Path(self.directory.name)
         self.run_directory = root / "run"
-        self.files = root / "files"
+        self.files = self.run_directory / "files"
         (self.files / "net").mkdir(parents=True)
         (self.files / "net/ip_vs").write_text("the daemon's\n")
         (self.files / "sys/net/ipv4/vs").mkdir(parents=True)
@@ -178,6 +178,18 @@ class Preload(unittest.TestCase):
                 ("find /proc/sys/net/ipv4/vs", "/proc/sys/net/ipv4/vs\n/proc/sys/net/ipv4/vs/conntrack\n"),
                 ("find /proc/sys/net/ipv4 -name conntrack", "/proc/sys/net/ipv4/vs/conntrack\n"),
                 ("ls -l /proc/sys/net/ipv4/vs/conntrack | cut -c 1-3", "-rw\n"),
+                ("cat /proc/sys/net/ipv4/conf/all/../../vs/conntrack", "0\n"),
+                ("cat /proc/sys/net/ipv4/vs/../vs/conntrack /proc/net/../net/ip_vs", "0\nthe daemon's\n"),
+                ("cmp /proc/sys/net/ipv4/vs/../ip_forward /proc/sys/net/ipv4/ip_forward && echo y", "y\n"),
+                ("ls -la /proc/sys/net/ipv4/vs 2>&1 | grep -c '[.]$'", "2\n"),
+                ("cd /proc/sys/net/ipv4/vs && pwd -P && cat ../vs/conntrack && cmp ../ip_forward "
+                 "/proc/sys/net/ipv4/ip_forward && ls -d ../ip_forward",
+                 "/proc/sys/net/ipv4/vs\n0\n../ip_forward\n"),
+                ("cd /proc/sys/net/ipv4/vs; env -C .. pwd", "/proc/sys/net/ipv4\n"),
+                ("sort /proc/net/ip_vs; stat -c %F /proc/net/ip_vs/ 2>&1 | grep -o 'Not a directory'",
+                 "the daemon's\nNot a directory\n"),
+                ("stat /proc/net/ip_vs/x 2>&1 | grep -o 'Not a directory'", "Not a directory\n"),
+                ("stat -f -c %l /proc/net/ip_vs", "255\n"),
                 ("sysctl net.ipv4.vs.conntrack", "net.ipv4.vs.conntrack = 0\n"),
                 ("sysctl -w net.ipv4.vs.conntrack=1", "net.ipv4.vs.conntrack = 1\n"),
                 ("echo net.ipv4.vs.conntrack=0 | sysctl -p -", "net.ipv4.vs.conntrack = 0\n")):

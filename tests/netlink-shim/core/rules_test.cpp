@@ -274,11 +274,22 @@ BOOST_AUTO_TEST_CASE(paths_of_ipvs_and_no_others) {
         {"/proc/self/net/ip_vs", "/net/ip_vs"},
         {"/proc/thread-self/net/ip_vs", "/net/ip_vs"},
         {"/proc/sys/net/ipv4/vs", "/sys/net/ipv4/vs"},
-        {"/proc/sys/net/ipv4/vs/", "/sys/net/ipv4/vs"},
+        {"/proc/sys/net/ipv4/vs/", "/sys/net/ipv4/vs/"},
+        {"/proc/sys/net/ipv4/vs/.", "/sys/net/ipv4/vs/"},
+        {"/proc/sys/net/ipv4/conf/all/../../vs/conntrack", "/sys/net/ipv4/vs/conntrack"},
+        {"/proc/sys/net/ipv4/vs/../vs", "/sys/net/ipv4/vs"},
+        {"/proc/net/../net/ip_vs", "/net/ip_vs"},
+        {"/proc/self/net/../../net/ip_vs", "/net/ip_vs"},
+        {"/proc/sys/../net/ip_vs", "/net/ip_vs"},
+        {"/proc/net/ip_vs/", "/net/ip_vs/"},
+        {"/proc/net/ip_vs/x", "/net/ip_vs/x"},
+        {"/proc/net/ip_vs/..", ""},
+        {"/proc/self/cwd/../net/ip_vs", ""},
+        {"/tmp/link/../proc/net/ip_vs", ""},
+        {"/../proc/net/ip_vs", ""},
         {"/proc/sys/net/ipv4/vs/conntrack", "/sys/net/ipv4/vs/conntrack"},
         {"/proc/sys/net/ipv4/vsx", ""},
         {"/proc/sys/net/ipv4/vs/../tcp_rmem", ""},
-        {"/proc/net/ip_vs/x", ""},
         {"/proc/net/ip_v", ""},
         {"/proc/net/tcp", ""},
         {"/proc/self/sys/net/ipv4/vs", ""},
@@ -296,6 +307,29 @@ BOOST_AUTO_TEST_CASE(paths_of_ipvs_and_no_others) {
             const std::size_t length = daemon_path(row.path, remainder, sizeof(remainder));
             BOOST_TEST(length == std::strlen(row.remainder));
             if (length > 0) BOOST_TEST(std::string(remainder) == row.remainder);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_way_out_of_our_directory_is_the_kernels) {
+    const struct {
+        const char* path;
+        const char* out;
+    } rows[] = {
+        {"/proc/sys/net/ipv4/vs/..", "/proc/sys/net/ipv4"},
+        {"/proc/sys/net/ipv4/vs/../", "/proc/sys/net/ipv4/"},
+        {"/proc/sys/net/ipv4/vs/../tcp_rmem", "/proc/sys/net/ipv4/tcp_rmem"},
+        {"/proc/sys/net/ipv4/vs/../../../kernel", "/proc/sys/kernel"},
+        {"/proc/sys/net/ipv4/conf/..", ""},
+        {"/proc/sys/net/ipv4/vs", ""},
+        {"../vs", ""},
+    };
+
+    for (const auto& row : rows) {
+        BOOST_TEST_CONTEXT(row.path) {
+            char out[64] = "";
+            BOOST_TEST(way_out(row.path, out, sizeof(out)) == std::strlen(row.out));
+            BOOST_TEST(std::string(out) == row.out);
         }
     }
 }

@@ -135,6 +135,8 @@ BOOST_FIXTURE_TEST_CASE(paths_count_unless_they_start_at_a_descriptor, Filter) {
         BOOST_TEST((*this)(call, {working_directory}) == notified);
         BOOST_TEST((*this)(call, {3}) == allowed);
     }
+    for (const long call : {SYS_statfs, SYS_getxattr, SYS_llistxattr, SYS_sendfile})
+        BOOST_TEST((*this)(call, {3}) == notified);
 #ifdef SYS_open
     for (const long call : {SYS_open, SYS_stat, SYS_lstat, SYS_access})
         BOOST_TEST((*this)(call, {0}) == notified);
