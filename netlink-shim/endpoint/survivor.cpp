@@ -22,9 +22,10 @@ namespace nlvs::shim {
 namespace {
 
 constexpr char process_name[] = "nlvs-survivor";
-// A front end reads the registration and sends; for one that did so just before the end.
+// A front end reads the registration and sends; for one that did so just before the end. A daemon
+// that ends of itself has taken its registration back before.
 constexpr int late_milliseconds = 1000;
-constexpr int late_milliseconds_in_a_hurry = 100;
+constexpr int late_milliseconds_at_a_clean_end = 100;
 constexpr int longest_pause_milliseconds = 200;
 
 volatile std::sig_atomic_t in_a_hurry = 0;
@@ -81,7 +82,9 @@ Told say(int socket, const Farewell& farewell) noexcept {
 
 class Executor {
 public:
-    Executor(OwedAnswers& owed, int socket) : owed_{owed}, socket_{socket} {}
+    /// `patience` in milliseconds, for requests that come late.
+    Executor(OwedAnswers& owed, int socket, int patience)
+        : owed_{owed}, socket_{socket}, patience_{patience} {}
 
     void run() {
         if (owed_.sender().nl_pid != 0) add_requests(owed_.inbox(), owed_.sender().nl_pid);
@@ -103,8 +106,8 @@ public:
 
 private:
     bool is_over(int milliseconds) const noexcept {
-        if (in_a_hurry != 0) return milliseconds > late_milliseconds_in_a_hurry;
-        return milliseconds > late_milliseconds && waiting_.empty();
+        if (in_a_hurry != 0) return milliseconds > late_milliseconds_at_a_clean_end;
+        return milliseconds > patience_ && waiting_.empty();
     }
 
     /// What the daemon has not read.
@@ -136,6 +139,7 @@ private:
 
     OwedAnswers& owed_;
     int socket_;
+    int patience_;
     std::deque<Farewell> waiting_;
 };
 
@@ -202,8 +206,12 @@ void leave_everything(int channel) noexcept {
     const int socket = receive_socket(channel);
     if (socket < 0) _exit(0);
     char byte = 0;
-    while (read(channel, &byte, 1) < 0 && errno == EINTR) continue;
-    Executor{owed, socket}.run();
+    ssize_t size;
+    do {
+        size = read(channel, &byte, 1);
+    } while (size < 0 && errno == EINTR);
+    const bool is_clean = size > 0;
+    Executor{owed, socket, is_clean ? late_milliseconds_at_a_clean_end : late_milliseconds}.run();
     _exit(0);
 }
 
@@ -224,6 +232,8 @@ Survivor::Survivor() {
 }
 
 Survivor::~Survivor() {
+    // Failing that, it is patient.
+    (void)send(channel_, "", 1, MSG_NOSIGNAL);
     close(channel_);
 }
 
