@@ -351,10 +351,19 @@ def vlans_on_both_sides(bench, depth):
             namespace.ip("link", "del", name, check=False)
 
 
+def masters(bench, director):
+    """How many VRRP instances the director is master of."""
+    front = bench.topology.front
+    own = director.namespace.addresses("dp0")
+    shown = (bench.address(), front.ipv4(153), front.ipv6(152))
+    return sum(any(entry.startswith(f"{address}/") for entry in own) for address in shown)
+
+
 @case((PAIR,))
 def junk_does_not_make_vrrp_flap(bench):
-    """Both directors are flooded at their own addresses. Who is master stays master, no director
-    changes its mind in between, and ping is still answered."""
+    """Both directors are flooded at their own addresses. Who is master stays master, by VRRP over
+    IPv4, over IPv6 and to a named peer; no director changes its mind in between, and ping is still
+    answered. Who floods is elsewhere: it may not take the directors' processors."""
     router, front = bench.lab.namespace("router"), bench.topology.front
     master = bench.director
     targets = []
@@ -367,10 +376,13 @@ def junk_does_not_make_vrrp_flap(bench):
         logs = [d.state / "keepalived.log" for d in bench.lab.directors.values()]
         return sum(log.read_text(errors="replace").count("STATE") for log in logs)
 
+    within(10, lambda: masters(bench, master) == 3, "the master of every instance")
     before, punted = changes(), master.report("drops", "punt")
     bench.lab.start(
         "router", "junk",
-        router.command(sys.executable, HERE / "junk_packets.py", "8", "eth1", *targets),
+        router.command(
+            "nice", "-n", "10", sys.executable, HERE / "junk_packets.py", "8", "eth1", *targets
+        ),
     )
     time.sleep(2)
     text = router.run("ping", "-q", "-c", "10", "-i", "0.2", "-W", "2", front.ipv4(11), check=False)
@@ -380,10 +392,11 @@ def junk_does_not_make_vrrp_flap(bench):
     handled = sum(row["admitted"] + row["refused"] for row in now) - sum(
         row["admitted"] + row["refused"] for row in punted
     )
-    expect(handled > 10000, f"the master saw {handled} packets of junk; {sent}")
+    expect(handled > 5000, f"the master saw {handled} packets of junk; {sent}")
     expect_equal(changes(), before, f"changes of VRRP state; {sent}")
     expect(bench.lab.master() is master, "the master is the same")
     refused = {row["class"]: row["refused"] for row in now}
     expect_equal(refused["control"], 0, f"packets of the control class refused; {sent}")
+    expect(refused["rest"] > 500, f"the flood is more than what is let through: {refused}; {sent}")
     received = int(text.split(" received")[0].split()[-1])
     expect(received >= 5, f"{received} of 10 echo replies during the flood; {sent}")
