@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -195,6 +196,20 @@ def any_address_of_a_local_prefix_can_be_served(bench):
         expect_equal(seen.answered, 0, "answers when the prefix is no longer local")
     finally:
         router.ip("route", "del", address)
+
+
+@case((TWO_WORKERS,))
+def workers_tell_where_they_run(bench):
+    """Worker n has queue n of every port; which processors it may use is what the kernel says."""
+    rows = bench.director.report("workers")
+    expect_equal([row["worker"] for row in rows], [0, 1], "workers")
+    allowed = set()
+    for task in Path(f"/proc/{bench.director.nlvsd_pid()}/task").iterdir():
+        status = (task / "status").read_text()
+        allowed |= {line.split()[1] for line in status.splitlines() if "Cpus_allowed_list" in line}
+    expect({row["cpus"] for row in rows} <= allowed, f"{rows} are not among {allowed}")
+    if len(os.sched_getaffinity(0)) > 1:
+        expect(rows[0]["cpus"] != rows[1]["cpus"], f"one processor for each: {rows}")
 
 
 class Straight:
