@@ -28,15 +28,24 @@ void IngressPublisher::refresh() {
         // The NIC keeps its own address while the shadow is down.
         if (way->up || ports_.shadow(index)) addresses[way->port].insert(way->mac);
         if (!way->up) continue;
-        // Two interfaces with one address in one VLAN (a macvlan in passthru mode): the upper one.
         const auto [entry, is_new] = entries.try_emplace(key_of(*way), receiver(link.value));
-        if (!is_new && ports_.shadow(entry->second.interface)) entry->second = receiver(link.value);
+        if (!is_new && goes_before(index, entry->second.interface)) {
+            entry->second = receiver(link.value);
+        }
     }
     publish(entries);
-    for (const auto& [port, now] : addresses) {
-        if (addresses_[port] != now && changed_) changed_(port, now);
+    for (forwarding::PortIndex port = 0; port < ports_.size(); ++port) {
+        if (addresses_[port] != addresses[port] && changed_) changed_(port, addresses[port]);
     }
     addresses_ = std::move(addresses);
+}
+
+/// Of two interfaces with one address in one VLAN (a macvlan in passthru mode) the upper one
+/// receives, of two upper ones the older.
+bool IngressPublisher::goes_before(std::uint32_t one, std::uint32_t other) const {
+    const bool one_is_shadow = ports_.shadow(one).has_value();
+    const bool other_is_shadow = ports_.shadow(other).has_value();
+    return one_is_shadow != other_is_shadow ? other_is_shadow : one < other;
 }
 
 /// Linux: drivers/net/vrf.c vrf_ip_rcv — to the stack a packet comes in by the VRF device.

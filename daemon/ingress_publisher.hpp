@@ -66,6 +66,7 @@ private:
     using Entries = std::map<forwarding::IngressKey, Receiver, KeyOrder>;
 
     Receiver receiver(const kni::Link& link) const;
+    bool goes_before(std::uint32_t one, std::uint32_t other) const;
 
     void publish(const Entries& next);
 

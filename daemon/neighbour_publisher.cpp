@@ -1,5 +1,8 @@
 #include "daemon/neighbour_publisher.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace nlvs::daemon {
 namespace {
 
@@ -33,7 +36,7 @@ NeighbourPublisher::~NeighbourPublisher() {
 const forwarding::AdjacencySlot* NeighbourPublisher::pin(const kni::NeighbourKey& key) {
     Entry* entry = ensure(key);
     if (entry == nullptr) return nullptr;
-    if (entry->pins++ == 0) keep(key);
+    if (entry->pins++ == 0) keep(key, *entry);
     return entry->slot;
 }
 
@@ -41,43 +44,59 @@ void NeighbourPublisher::unpin(const kni::NeighbourKey& key) {
     const auto found = entries_.find(key);
     if (found == entries_.end() || found->second.pins == 0) return;
     if (--found->second.pins == 0) {
-        resolver_.release(key);
+        if (std::exchange(found->second.kept, false)) resolver_.release(key);
         drop_if_unused(key);
     }
 }
 
-void NeighbourPublisher::neighbour_changed(const kni::Neighbour& neighbour, bool present) {
-    if (neighbour.proxy || is_multicast(neighbour.address) || !ports_.has(neighbour.interface))
-        return;
-    const kni::NeighbourKey key{neighbour.interface, neighbour.address};
-    if (present) {
-        Entry* entry = ensure(key);
-        if (entry == nullptr) return;
-        entry->known = true;
-        refresh(key, *entry);
-        return;
-    }
+void NeighbourPublisher::neighbour_changed(const kni::NeighbourKey& key) {
+    if (is_multicast(key.address)) return;
+    refresh(key);
     const auto found = entries_.find(key);
-    if (found == entries_.end()) return;
-    found->second.known = false;
-    publish(found->second, nullptr);
-    if (found->second.pins != 0) keep(key);
-    drop_if_unused(key);
-}
-
-/// An entry that the administrator made permanent would stop being so.
-void NeighbourPublisher::keep(const kni::NeighbourKey& key) {
+    if (found == entries_.end() || found->second.pins == 0) return;
+    Entry& entry = found->second;
     const kni::Neighbour* neighbour = state_.neighbour(key);
-    if (neighbour == nullptr || !neighbour->permanent()) resolver_.keep(key);
+    // An administrator's "ip neigh replace" takes the kernel's care away.
+    const bool managed = neighbour != nullptr && neighbour->managed;
+    const bool dropped = neighbour == nullptr || (entry.managed && !managed);
+    entry.managed = managed;
+    if (neighbour != nullptr && neighbour->permanent()) {
+        if (std::exchange(entry.kept, false)) resolver_.forget(key);
+    } else if (dropped || !entry.kept) {
+        keep(key, entry);
+    }
 }
 
-void NeighbourPublisher::link_changed(std::uint32_t interface) {
-    const kni::Link* link = state_.link(interface);
-    for (auto& [key, entry] : entries_) {
-        if (key.interface != interface) continue;
-        refresh(key, entry);
+/// Not for an entry that the administrator made permanent: it would stop being so.
+void NeighbourPublisher::keep(const kni::NeighbourKey& key, Entry& entry) {
+    const kni::Neighbour* neighbour = state_.neighbour(key);
+    if (neighbour != nullptr && neighbour->permanent()) return;
+    entry.kept = true;
+    resolver_.keep(key);
+}
+
+void NeighbourPublisher::links_changed(const std::vector<std::uint32_t>& interfaces) {
+    const auto concerned = [&interfaces](const kni::NeighbourKey& key) {
+        return std::ranges::count(interfaces, key.interface) != 0;
+    };
+    std::vector<kni::NeighbourKey> keys;
+    for (const auto& [key, entry] : entries_) {
+        if (concerned(key)) keys.push_back(key);
+    }
+    // What was announced before its interface, or before that could be reached through a port.
+    for (const auto& [key, neighbour] : state_.neighbours) {
+        if (concerned(key) && !entries_.contains(key) && !is_multicast(key.address)) {
+            keys.push_back(key);
+        }
+    }
+    for (const auto& key : keys) {
+        refresh(key);
         // The kernel has forgotten its neighbours with the link.
-        if (entry.pins != 0 && !entry.known && link != nullptr && link->up) keep(key);
+        const auto found = entries_.find(key);
+        const kni::Link* link = state_.link(key.interface);
+        const bool forgotten = found != entries_.end() && found->second.pins != 0 &&
+                               !found->second.known && link != nullptr && link->up;
+        if (forgotten) keep(key, found->second);
     }
 }
 
@@ -112,11 +131,17 @@ void NeighbourPublisher::publish(Entry& entry, std::unique_ptr<const forwarding:
     reclaimer_.retire(std::unique_ptr<const forwarding::Adjacency>{old});
 }
 
-void NeighbourPublisher::refresh(const kni::NeighbourKey& key, Entry& entry) {
+void NeighbourPublisher::refresh(const kni::NeighbourKey& key) {
     const kni::Neighbour* neighbour = state_.neighbour(key);
     const auto way = ports_.way(key.interface);
-    const bool usable = neighbour != nullptr && neighbour->usable() && way && way->up;
-    publish(entry, usable ? build_adjacency(*way, *neighbour) : nullptr);
+    const bool known = way && neighbour != nullptr && !neighbour->proxy;
+    const auto found = entries_.find(key);
+    Entry* entry = found != entries_.end() ? &found->second : known ? ensure(key) : nullptr;
+    if (entry == nullptr) return;
+    entry->known = known;
+    const bool usable = known && neighbour->usable() && way->up;
+    publish(*entry, usable ? build_adjacency(*way, *neighbour) : nullptr);
+    drop_if_unused(key);
 }
 
 }  // namespace nlvs::daemon

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 namespace nlvs::daemon {
 
@@ -38,9 +39,10 @@ public:
     const forwarding::AdjacencySlot* pin(const kni::NeighbourKey& key);
     void unpin(const kni::NeighbourKey& key);
 
-    void neighbour_changed(const kni::Neighbour& neighbour, bool present);
-    /// Header or state of everything behind the interface may be another now.
-    void link_changed(std::uint32_t interface);
+    /// The kernel's entry came, went or is another one.
+    void neighbour_changed(const kni::NeighbourKey& key);
+    /// Ways, headers and states of everything behind these interfaces may be others now.
+    void links_changed(const std::vector<std::uint32_t>& interfaces);
 
     std::size_t size() const noexcept { return entries_.size(); }
 
@@ -49,14 +51,17 @@ private:
         forwarding::AdjacencyId id;
         forwarding::AdjacencySlot* slot = nullptr;
         std::uint32_t pins = 0;
-        bool known = false;  ///< to the kernel
+        bool known = false;    ///< to the kernel, and there is a way to it
+        bool kept = false;     ///< the kernel was asked, and has not dropped it since
+        bool managed = false;  ///< the kernel said that it does
     };
 
     Entry* ensure(const kni::NeighbourKey& key);
     void drop_if_unused(const kni::NeighbourKey& key);
     void publish(Entry& entry, std::unique_ptr<const forwarding::Adjacency> node);
-    void refresh(const kni::NeighbourKey& key, Entry& entry);
-    void keep(const kni::NeighbourKey& key);
+    /// Makes slot and header what links and neighbours say now.
+    void refresh(const kni::NeighbourKey& key);
+    void keep(const kni::NeighbourKey& key, Entry& entry);
 
     forwarding::Configuration& configuration_;
     forwarding::Reclaimer& reclaimer_;

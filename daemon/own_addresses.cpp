@@ -14,9 +14,11 @@ struct Candidate {
 
     bool is_host_route() const { return address->length == address->address.bits(); }
 
-    /// Less is better; the address itself makes the order steady.
+    /// Less is better; the address and its place make the order steady.
     auto rank() const {
-        return std::tuple{is_host_route(), address->scope, address->secondary, address->address};
+        return std::tuple{
+            is_host_route(), address->scope, address->secondary, address->address,
+            address->interface, address->length};
     }
 };
 

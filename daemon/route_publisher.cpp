@@ -114,7 +114,7 @@ void RoutePublisher::refresh_covered(const net::Prefix& prefix) {
 void RoutePublisher::link_changed(const kni::Link* before, const kni::Link* after) {
     const kni::Link& link = after != nullptr ? *after : *before;
     if (const auto port = ports_.shadow(link.index)) {
-        store_port(link, *port, after != nullptr);
+        store_port(after != nullptr ? *after : kni::Link{}, *port);
         if (after != nullptr && port_changed_) port_changed_(*port, link);
     }
     ingress_.refresh();
@@ -130,8 +130,10 @@ void RoutePublisher::link_changed(const kni::Link* before, const kni::Link* afte
     const bool same = before != nullptr && after != nullptr && shape(*before) == shape(*after);
     if (same && before->mac == after->mac) return;
     const auto interfaces = ports_.standing_on(link.index);
-    for (const std::uint32_t interface : interfaces) neighbours_.link_changed(interface);
-    if (!same) refresh_routes_through(interfaces);
+    neighbours_.links_changed(interfaces);
+    if (same) return;
+    publish_own_addresses();
+    refresh_routes_through(interfaces);
 }
 
 void RoutePublisher::refresh_routes_through(const std::vector<std::uint32_t>& interfaces) {
@@ -150,17 +152,18 @@ void RoutePublisher::refresh_routes_through(const std::vector<std::uint32_t>& in
     for (const auto& prefix : prefixes) routes_changed(prefix);
 }
 
-void RoutePublisher::store_port(const kni::Link& link, forwarding::PortIndex port, bool present) {
+void RoutePublisher::store_port(const kni::Link& link, forwarding::PortIndex port) {
     forwarding::PortState& state = configuration_.ports[port];
     state.interface.store(link.index, std::memory_order_relaxed);
     state.mac.store(forwarding::station_word(link.mac), std::memory_order_relaxed);
-    const auto mtu = static_cast<std::uint16_t>(std::min(link.mtu, 0xFFFFU));
-    state.mtu.store(mtu, std::memory_order_relaxed);
-    state.up.store(present && link.up, std::memory_order_relaxed);
+    constexpr std::uint32_t usual_mtu = 1500;
+    const std::uint32_t mtu = link.mtu == 0 ? usual_mtu : std::min(link.mtu, 0xFFFFU);
+    state.mtu.store(static_cast<std::uint16_t>(mtu), std::memory_order_relaxed);
+    state.up.store(link.up, std::memory_order_relaxed);
 }
 
 void RoutePublisher::address_changed(const kni::Address& address, bool) {
-    configuration_.own_addresses.publish(own_addresses(state_, ports_), reclaimer_);
+    publish_own_addresses();
     // Routes tell the rest; a tunnel's source is chosen among the addresses.
     for (auto& [id, tracked] : tracked_) {
         const bool affected = tracked.method == ipvs::ForwardingMethod::tunnel &&
@@ -169,8 +172,12 @@ void RoutePublisher::address_changed(const kni::Address& address, bool) {
     }
 }
 
-void RoutePublisher::neighbour_changed(const kni::Neighbour& neighbour, bool present) {
-    neighbours_.neighbour_changed(neighbour, present);
+void RoutePublisher::publish_own_addresses() {
+    configuration_.own_addresses.publish(own_addresses(state_, ports_), reclaimer_);
+}
+
+void RoutePublisher::neighbour_changed(const kni::Neighbour& neighbour, bool) {
+    neighbours_.neighbour_changed({neighbour.interface, neighbour.address});
 }
 
 void RoutePublisher::rules_changed(net::Family family) {

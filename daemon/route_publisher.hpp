@@ -130,7 +130,8 @@ private:
         forwarding::DestinationId id, const net::IpAddress& address
     ) noexcept;
     void set_tunnel(Tracked& tracked, const forwarding::NextHop* hop);
-    void store_port(const kni::Link& link, forwarding::PortIndex port, bool present);
+    void store_port(const kni::Link& link, forwarding::PortIndex port);
+    void publish_own_addresses();
     void refresh_routes_through(const std::vector<std::uint32_t>& interfaces);
 
     forwarding::Configuration& configuration_;

@@ -56,15 +56,20 @@ std::optional<Way> ShadowPorts::way(std::uint32_t interface) const noexcept {
     return way;
 }
 
+bool ShadowPorts::stands_on(const kni::Link& upper, std::uint32_t interface) const {
+    const kni::Link* link = &upper;
+    for (unsigned depth = 0; depth <= deepest_stack && link != nullptr; ++depth) {
+        if (!is_stacked(*link)) return false;
+        if (link->lower == interface) return true;
+        link = state_.link(link->lower);
+    }
+    return false;
+}
+
 std::vector<std::uint32_t> ShadowPorts::standing_on(std::uint32_t interface) const {
     std::vector<std::uint32_t> result{interface};
     for (const auto& [index, entry] : state_.links) {
-        if (index == interface || !is_stacked(entry.value)) continue;
-        bool stands = false;
-        const auto port = descend(index, [&](const kni::Link& link) {
-            stands = stands || link.index == interface;
-        });
-        if (port && stands) result.push_back(index);
+        if (index != interface && stands_on(entry.value, interface)) result.push_back(index);
     }
     return result;
 }

@@ -56,12 +56,14 @@ public:
     /// The engine knows the way, up or not.
     bool has(std::uint32_t interface) const noexcept { return way(interface).has_value(); }
 
-    /// The interface and everything that stands on it and has a way.
+    /// The interface and everything that stands on it, whether it has a way or lost it just now.
     std::vector<std::uint32_t> standing_on(std::uint32_t interface) const;
 
     std::size_t size() const noexcept { return shadows_.size(); }
 
 private:
+    bool stands_on(const kni::Link& upper, std::uint32_t interface) const;
+
     /// Every interface from the outermost device down to the shadow.
     template <class Visit>
     std::optional<forwarding::PortIndex> descend(std::uint32_t interface, Visit&& visit) const;

@@ -1,5 +1,7 @@
 #include "daemon/status_reports.hpp"
 
+#include <rte_lcore.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -10,6 +12,7 @@
 
 #include "compat/net/mac_address.hpp"
 #include "forwarding/mailbox.hpp"
+#include "forwarding/nic/eal.hpp"
 #include "forwarding/statistics/drop_reason.hpp"
 
 namespace nlvs::daemon {
@@ -83,10 +86,26 @@ Report status(const StatusSources& sources, const CountedConnections& counted) {
     }}};
 }
 
+/// "2" or "0-3,8": where the worker's thread may run.
+std::string cpus_of(forwarding::WorkerId worker) {
+    const rte_cpuset_t cpus = rte_lcore_cpuset(forwarding::Eal::lcore_of(worker));
+    std::string text;
+    for (int first = 0; first < CPU_SETSIZE; ++first) {
+        if (!CPU_ISSET(first, &cpus)) continue;
+        int last = first;
+        while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &cpus)) ++last;
+        if (!text.empty()) text += ',';
+        text += std::to_string(first);
+        if (last != first) text += '-' + std::to_string(last);
+        first = last;
+    }
+    return text;
+}
+
 Report workers(const StatusSources& sources, const CountedConnections& counted) {
     Report::Table table{
         "workers",
-        {"worker", "connections", "memory_mb", "opened", "expired", "balanced", "routed", "handed_over",
+        {"worker", "cpus", "connections", "memory_mb", "opened", "expired", "balanced", "routed", "handed_over",
          "taken_over", "busy_percent", "sleeps"},
         {},
         false
@@ -97,8 +116,8 @@ Report workers(const StatusSources& sources, const CountedConnections& counted) 
         const auto busy = static_cast<double>(counters.busy_cycles.read());
         const auto idle = static_cast<double>(counters.idle_cycles.read());
         table.rows.push_back(
-            {std::uint64_t{i}, counted[i].count, megabytes(counted[i].memory),
-             counters.opened.read(), counters.expired.read(), counters.balanced.read(), counters.routed.read(),
+            {std::uint64_t{i}, cpus_of(static_cast<forwarding::WorkerId>(i)), counted[i].count,
+             megabytes(counted[i].memory), counters.opened.read(), counters.expired.read(), counters.balanced.read(), counters.routed.read(),
              counters.handed_over.read(), counters.taken_over.read(),
              busy + idle > 0 ? 100 * busy / (busy + idle) : 0.0, counters.sleeps.read()}
         );

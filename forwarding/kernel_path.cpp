@@ -12,19 +12,30 @@ constexpr std::uint16_t bfd_multi_hop = 4784;
 constexpr std::uint8_t ospf = 89;
 constexpr std::uint8_t igmp = 2;
 
-PuntClass classify_ports(std::uint8_t protocol, std::uint16_t source, std::uint16_t destination) noexcept {
+constexpr std::uint8_t from_this_link = 255;
+
+std::uint8_t hop_limit(const std::byte* frame, const Parsed& parsed) noexcept {
+    const std::size_t at = parsed.family == net::Family::inet ? 8 : 7;
+    return std::to_integer<std::uint8_t>(frame[parsed.l3_offset + at]);
+}
+
+PuntClass classify_ports(
+    std::uint8_t protocol, std::uint16_t source, std::uint16_t destination, std::uint8_t hops
+) noexcept {
     if (protocol == static_cast<std::uint8_t>(net::IpProtocol::tcp)) {
         return source == bgp || destination == bgp ? PuntClass::routing : PuntClass::health;
     }
-    const bool bfd = destination == bfd_single_hop || destination == bfd_multi_hop;
-    return bfd ? PuntClass::control : PuntClass::health;
+    if (destination == bfd_single_hop && hops == from_this_link) return PuntClass::control;
+    return destination == bfd_multi_hop ? PuntClass::routing : PuntClass::health;
 }
 
-/// RFC 4861: router solicitation 133 to redirect 137.
-bool is_neighbour_discovery(const std::byte* frame, std::size_t length, const Parsed& parsed) noexcept {
+/// RFC 4861: router solicitation 133 to redirect 137. RFC 2710, RFC 3810: MLD, 130 to 132 and 143.
+bool is_neighbour_message(const std::byte* frame, std::size_t length, const Parsed& parsed) noexcept {
     if (parsed.l4_offset == 0 || parsed.l4_offset >= length) return false;
     const auto type = std::to_integer<std::uint8_t>(frame[parsed.l4_offset]);
-    return type >= 130 && type <= 137;
+    const std::uint8_t hops = hop_limit(frame, parsed);
+    if (type >= 133 && type <= 137) return hops == from_this_link;
+    return ((type >= 130 && type <= 132) || type == 143) && hops == 1;
 }
 
 }  // namespace
@@ -32,25 +43,32 @@ bool is_neighbour_discovery(const std::byte* frame, std::size_t length, const Pa
 PuntClass classify_punt(const std::byte* frame, std::size_t length, const Parsed& parsed) noexcept {
     constexpr std::size_t ethernet_header = 14;
     if (parsed.kind == PacketKind::transport) {
-        return parsed.family == net::Family::inet
-                   ? classify_ports(parsed.protocol, parsed.flow4.source_port.host(), parsed.flow4.destination_port.host())
-                   : classify_ports(parsed.protocol, parsed.flow6.source_port.host(), parsed.flow6.destination_port.host());
+        const std::uint8_t hops = hop_limit(frame, parsed);
+        const auto classify = [&](const auto& flow) {
+            return classify_ports(
+                parsed.protocol, flow.source_port.host(), flow.destination_port.host(), hops
+            );
+        };
+        return parsed.family == net::Family::inet ? classify(parsed.flow4) : classify(parsed.flow6);
     }
     if (parsed.l3_offset < ethernet_header || length < parsed.l3_offset) return PuntClass::rest;
     if (parsed.l3_length == 0) {
         // Not IP: ARP, LACP (slow protocols) and the like, in a VLAN or not.
         const auto type = net::load<net::Be16>(frame + parsed.l3_offset - 2).host();
-        return type == 0x0806 || type == 0x8809 ? PuntClass::control : PuntClass::rest;
+        if (type == 0x8809) return PuntClass::control;
+        return type == 0x0806 ? PuntClass::neighbours : PuntClass::rest;
     }
-    if (parsed.protocol == static_cast<std::uint8_t>(net::IpProtocol::vrrp) || parsed.protocol == igmp) {
-        return PuntClass::control;
+    if (parsed.protocol == static_cast<std::uint8_t>(net::IpProtocol::vrrp)) {
+        return hop_limit(frame, parsed) == from_this_link ? PuntClass::control : PuntClass::rest;
     }
+    if (parsed.protocol == igmp) return PuntClass::neighbours;
     if (parsed.protocol == ospf) return PuntClass::routing;
-    if (parsed.protocol == static_cast<std::uint8_t>(net::IpProtocol::icmpv6) &&
-        is_neighbour_discovery(frame, length, parsed)) {
-        return PuntClass::control;
+    if (parsed.protocol == static_cast<std::uint8_t>(net::IpProtocol::icmpv6)) {
+        return is_neighbour_message(frame, length, parsed) ? PuntClass::neighbours
+                                                           : PuntClass::icmp;
     }
-    return PuntClass::rest;
+    return parsed.protocol == static_cast<std::uint8_t>(net::IpProtocol::icmp) ? PuntClass::icmp
+                                                                               : PuntClass::rest;
 }
 
 }  // namespace nlvs::forwarding

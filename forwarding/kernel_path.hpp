@@ -13,21 +13,25 @@ namespace nlvs::forwarding {
 /// Classes of the exception path, most precious first. Each has its own allowance, so that a
 /// flood of one cannot starve another.
 enum class PuntClass : std::uint8_t {
-    control,  ///< ARP, ND, VRRP, BFD, LACP: what keeps the box on the network
-    routing,  ///< BGP, OSPF
-    health,   ///< TCP and UDP to the host itself: health-check replies, ssh, DNS
+    control,     ///< VRRP, BFD, LACP: silence of these moves addresses and links
+    neighbours,  ///< ARP, neighbour discovery, IGMP, MLD: what a loop or a scan makes plenty of
+    routing,     ///< BGP, OSPF, BFD over several hops
+    health,      ///< TCP and UDP to the host itself: health-check replies, ssh, DNS
+    icmp,        ///< ping, and errors about what the host has sent
     rest,
     count_,
 };
 
 inline constexpr std::size_t punt_classes = static_cast<std::size_t>(PuntClass::count_);
 inline constexpr std::array<std::string_view, punt_classes> punt_class_names{
-    "control", "routing", "health", "rest"
+    "control", "neighbours", "routing", "health", "icmp", "rest"
 };
 
 /// Packets a second for each class and worker; 0 = unlimited.
 struct PuntRates {
-    std::array<std::uint32_t, punt_classes> packets_per_second{20'000, 20'000, 100'000, 50'000};
+    std::array<std::uint32_t, punt_classes> packets_per_second{
+        20'000, 20'000, 20'000, 100'000, 20'000, 50'000
+    };
 };
 
 /// A token bucket that refills with time and holds up to a quarter second's worth.
@@ -57,7 +61,10 @@ private:
     std::uint64_t last_ = 0;
 };
 
-/// Which class a packet for the kernel belongs to. Reads only what parse() has checked.
+/// Which class a packet for the kernel belongs to. Reads only what parse() has checked. VRRP, BFD
+/// and neighbour discovery count as such only with the hop limit of 255 that no router leaves
+/// behind (RFC 5798 5.1.1.3, RFC 5881 5, RFC 4861 6.1): who is not on the link cannot use their
+/// allowance up.
 PuntClass classify_punt(const std::byte* frame, std::size_t length, const Parsed& parsed) noexcept;
 
 /// Admission to the exception path on one worker.

@@ -21,11 +21,13 @@ struct WaitingPacket {
 };
 
 /// Packets that wait for the kernel to resolve a neighbour: few, and not for long. What does
-/// not fit or waits too long is dropped and counted.
+/// not fit or waits too long is dropped and counted. A neighbour has a share of the room, so that
+/// one that is dead and in demand takes nothing from the others.
 /// Thread: its worker.
 class NeighbourQueue {
 public:
     static constexpr std::size_t capacity = 128;
+    static constexpr std::size_t share = 16;
     /// The kernel gives up after three probes a second apart.
     static constexpr Ticks patience = 3 * ticks_per_second;
 
@@ -40,7 +42,7 @@ public:
     bool empty() const noexcept { return count_ == 0; }
 
     void hold(const WaitingPacket& waiting, WorkerCounters& counters) noexcept {
-        if (count_ == capacity) {
+        if (count_ == capacity || waiting_for(waiting) >= share) {
             rte_pktmbuf_free(waiting.packet);
             counters.drop(DropReason::neighbour_unresolved);
             return;
@@ -67,6 +69,16 @@ public:
     }
 
 private:
+    std::size_t waiting_for(const WaitingPacket& one) const noexcept {
+        std::size_t found = 0;
+        for (std::size_t i = 0; i < count_; ++i) {
+            const WaitingPacket& other = waiting_[i];
+            found += other.slot == one.slot &&
+                     (one.slot != nullptr || other.neighbour == one.neighbour);
+        }
+        return found;
+    }
+
     static const Adjacency* resolve(const Configuration& configuration, const WaitingPacket& waiting) noexcept {
         if (waiting.slot != nullptr) {
             const AdjacencySlot* slot = waiting.slot->adjacency.load(std::memory_order_acquire);

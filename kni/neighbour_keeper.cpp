@@ -99,7 +99,8 @@ void NeighbourKeeper::release(const NeighbourKey& key) {
 
 void NeighbourKeeper::probe(const NeighbourKey& key) {
     if (probed_.size() >= most_probed || !probed_.insert(key).second) return;
-    if (!kept_.contains(key)) send(key, Order::use);
+    // A kept one may have been refused, for want of room, or be between two attempts.
+    send(key, kept_.contains(key) && managed_works_ ? Order::create_managed : Order::use);
 }
 
 void NeighbourKeeper::stop() {
@@ -187,7 +188,9 @@ void NeighbourKeeper::refused(const netlink::MessageView& error) {
 
 void NeighbourKeeper::found(const netlink::MessageView& answer) {
     const auto neighbour = neighbour_in(answer);
-    if (!neighbour || neighbour->managed || neighbour->permanent()) return;
+    if (!neighbour || neighbour->permanent()) return;
+    // The order also makes the kernel try at once what it has given up for the moment.
+    if (neighbour->managed && neighbour->usable()) return;
     const NeighbourKey key{neighbour->interface, neighbour->address};
     if (kept_.contains(key)) send(key, Order::manage);
 }

@@ -25,6 +25,8 @@ public:
     /// From now on the kernel keeps the neighbour resolved. Again for one that it has dropped.
     virtual void keep(const NeighbourKey& key) = 0;
     virtual void release(const NeighbourKey& key) = 0;
+    /// The administrator made it permanent: it is his, and nothing is said to the kernel.
+    virtual void forget(const NeighbourKey& key) = 0;
     /// Resolves once, because a packet waits.
     virtual void probe(const NeighbourKey& key) = 0;
 };
@@ -49,6 +51,7 @@ public:
 
     void keep(const NeighbourKey& key) override;
     void release(const NeighbourKey& key) override;
+    void forget(const NeighbourKey& key) override { kept_.erase(key); }
     void probe(const NeighbourKey& key) override;
 
     /// Gives every kept neighbour back to the kernel's own aging.

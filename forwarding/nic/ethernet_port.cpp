@@ -37,10 +37,16 @@ std::string af_packet_device(const NetdevClaim& claim, const EthernetPortSetting
     constexpr unsigned slot_header = 96;  // TPACKET2_HDRLEN and alignment of the frame
     const unsigned mtu = std::max(settings.mtu, claim.mtu());
     const unsigned slot = std::bit_ceil(std::max(mtu + overhead + slot_header, 2048U));
+    // A worker that shares its core may be away for some milliseconds: several times the slots of a
+    // NIC that has a core to itself, within a few megabytes.
+    constexpr unsigned most_slots = 2048;
+    constexpr unsigned ring_bytes = 4U << 20;
+    const unsigned slots =
+        std::max<unsigned>({settings.descriptors, std::min(ring_bytes / slot, most_slots), 64});
     return "net_af_packet" + std::to_string(made++) + ",iface=" + claim.name() +
            ",qpairs=" + std::to_string(settings.queues) + ",framesz=" + std::to_string(slot) +
            ",blocksz=" + std::to_string(std::max(slot, 4096U)) +
-           ",framecnt=" + std::to_string(std::max<unsigned>(settings.descriptors, 64)) +
+           ",framecnt=" + std::to_string(slots) +
            ",qdisc_bypass=1";
 }
 

@@ -35,6 +35,8 @@ struct Resolver final : kni::NeighbourResolver {
 
     void release(const kni::NeighbourKey& key) override { kept.erase(net::print(key.address)); }
 
+    void forget(const kni::NeighbourKey& key) override { release(key); }
+
     void probe(const kni::NeighbourKey& key) override { probed.push_back(net::print(key.address)); }
 };
 

@@ -59,6 +59,40 @@ BOOST_AUTO_TEST_CASE(a_kept_neighbour_that_the_kernel_forgets_is_asked_for_again
     BOOST_TEST(resolver.kept["10.0.0.7"] == 2);
 }
 
+BOOST_AUTO_TEST_CASE(a_neighbour_announced_before_its_interface_counts_once_that_is_there) {
+    constexpr std::uint32_t vlan = 20;
+    kni::Neighbour early = neighbour("10.0.0.7"_ip, NUD_REACHABLE);
+    early.interface = vlan;
+    apply(Change::added, early);
+    BOOST_TEST(configuration->neighbours.find({vlan, early.address}) == nullptr);
+    kni::Link tagged = link(vlan, true);
+    tagged.kind = "vlan";
+    tagged.lower = dp0;
+    tagged.vlan_protocol = 0x8100;
+    tagged.vlan_id = 7;
+    apply(Change::added, tagged);
+    const auto* found = configuration->neighbours.find({vlan, early.address});
+    BOOST_TEST_REQUIRE(found != nullptr);
+    BOOST_TEST(found->slot->node.load() != nullptr);
+    apply(Change::removed, tagged);
+    BOOST_TEST(configuration->neighbours.find({vlan, early.address}) == nullptr);
+}
+
+BOOST_AUTO_TEST_CASE(a_kept_neighbour_is_asked_for_again_when_an_administrator_takes_it_out_of_care) {
+    apply(Change::added, route({"10.0.0.0"_ip, 24}));
+    track("10.0.0.7"_ip);
+    kni::Neighbour managed = neighbour("10.0.0.7"_ip, NUD_REACHABLE);
+    managed.managed = true;
+    apply(Change::added, managed);
+    BOOST_TEST(resolver.kept["10.0.0.7"] == 1);
+    apply(Change::added, neighbour("10.0.0.7"_ip, NUD_STALE));
+    BOOST_TEST(resolver.kept["10.0.0.7"] == 2);
+    apply(Change::added, neighbour("10.0.0.7"_ip, NUD_PERMANENT));
+    BOOST_TEST(!resolver.kept.contains("10.0.0.7"));
+    apply(Change::added, neighbour("10.0.0.7"_ip, NUD_STALE));
+    BOOST_TEST(resolver.kept["10.0.0.7"] == 1);
+}
+
 BOOST_AUTO_TEST_CASE(a_permanent_neighbour_is_left_alone) {
     apply(Change::added, neighbour("10.0.0.7"_ip, NUD_PERMANENT));
     apply(Change::added, route({"10.0.0.0"_ip, 24}));

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -197,6 +198,20 @@ def any_address_of_a_local_prefix_can_be_served(bench):
         router.ip("route", "del", address)
 
 
+@case((TWO_WORKERS,))
+def workers_tell_where_they_run(bench):
+    """Worker n has queue n of every port; which processors it may use is what the kernel says."""
+    rows = bench.director.report("workers")
+    expect_equal([row["worker"] for row in rows], [0, 1], "workers")
+    allowed = set()
+    for task in Path(f"/proc/{bench.director.nlvsd_pid()}/task").iterdir():
+        status = (task / "status").read_text()
+        allowed |= {line.split()[1] for line in status.splitlines() if "Cpus_allowed_list" in line}
+    expect({row["cpus"] for row in rows} <= allowed, f"{rows} are not among {allowed}")
+    if len(os.sched_getaffinity(0)) > 1:
+        expect(rows[0]["cpus"] != rows[1]["cpus"], f"one processor for each: {rows}")
+
+
 class Straight:
     """The client's way to a real server's own address leads through the director, both ways."""
 
@@ -351,10 +366,19 @@ def vlans_on_both_sides(bench, depth):
             namespace.ip("link", "del", name, check=False)
 
 
+def masters(bench, director):
+    """How many VRRP instances the director is master of."""
+    front = bench.topology.front
+    own = director.namespace.addresses("dp0")
+    shown = (bench.address(), front.ipv4(153), front.ipv6(152))
+    return sum(any(entry.startswith(f"{address}/") for entry in own) for address in shown)
+
+
 @case((PAIR,))
 def junk_does_not_make_vrrp_flap(bench):
-    """Both directors are flooded at their own addresses. Who is master stays master, no director
-    changes its mind in between, and ping is still answered."""
+    """Both directors are flooded at their own addresses. Who is master stays master, by VRRP over
+    IPv4, over IPv6 and to a named peer; no director changes its mind in between, and ping is still
+    answered. Who floods is elsewhere: it may not take the directors' processors."""
     router, front = bench.lab.namespace("router"), bench.topology.front
     master = bench.director
     targets = []
@@ -367,10 +391,13 @@ def junk_does_not_make_vrrp_flap(bench):
         logs = [d.state / "keepalived.log" for d in bench.lab.directors.values()]
         return sum(log.read_text(errors="replace").count("STATE") for log in logs)
 
+    within(10, lambda: masters(bench, master) == 3, "the master of every instance")
     before, punted = changes(), master.report("drops", "punt")
     bench.lab.start(
         "router", "junk",
-        router.command(sys.executable, HERE / "junk_packets.py", "8", "eth1", *targets),
+        router.command(
+            "nice", "-n", "10", sys.executable, HERE / "junk_packets.py", "8", "eth1", *targets
+        ),
     )
     time.sleep(2)
     text = router.run("ping", "-q", "-c", "10", "-i", "0.2", "-W", "2", front.ipv4(11), check=False)
@@ -380,10 +407,11 @@ def junk_does_not_make_vrrp_flap(bench):
     handled = sum(row["admitted"] + row["refused"] for row in now) - sum(
         row["admitted"] + row["refused"] for row in punted
     )
-    expect(handled > 10000, f"the master saw {handled} packets of junk; {sent}")
+    expect(handled > 5000, f"the master saw {handled} packets of junk; {sent}")
     expect_equal(changes(), before, f"changes of VRRP state; {sent}")
     expect(bench.lab.master() is master, "the master is the same")
     refused = {row["class"]: row["refused"] for row in now}
     expect_equal(refused["control"], 0, f"packets of the control class refused; {sent}")
+    expect(refused["rest"] > 500, f"the flood is more than what is let through: {refused}; {sent}")
     received = int(text.split(" received")[0].split()[-1])
     expect(received >= 5, f"{received} of 10 echo replies during the flood; {sent}")

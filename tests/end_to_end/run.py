@@ -31,6 +31,8 @@ import mark_cases  # noqa: E402,F401
 import sync_cases  # noqa: E402,F401
 import life_cases  # noqa: E402,F401
 import linux_cases  # noqa: E402,F401
+import path_cases  # noqa: E402,F401
+import routing_cases  # noqa: E402,F401
 from harness import REGISTRY, Runner  # noqa: E402
 
 

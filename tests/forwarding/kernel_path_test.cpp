@@ -21,9 +21,17 @@ PuntClass class_of(const Bytes& frame) {
 }
 
 /// An ICMPv6 message of a type, as far as the class depends on it.
-Bytes icmpv6(std::uint8_t type) {
+Bytes icmpv6(std::uint8_t type, std::uint8_t hops = 255) {
     Bytes frame = (ipv6(peer6, host6).next_header(58) / payload(24)).frame();
     frame[14 + 40] = std::byte{type};
+    frame[14 + 7] = std::byte{hops};
+    return frame;
+}
+
+/// … as only somebody on the link can send it.
+Bytes near(Bytes frame, std::size_t l3_offset = 14) {
+    const bool v4 = std::to_integer<int>(frame[l3_offset]) >> 4 == 4;
+    frame[l3_offset + (v4 ? 8 : 7)] = std::byte{255};
     return frame;
 }
 
@@ -31,30 +39,43 @@ Bytes icmpv6(std::uint8_t type) {
 
 BOOST_AUTO_TEST_SUITE(kernel_path_test)
 
-BOOST_AUTO_TEST_CASE(what_keeps_the_host_on_the_network_is_in_the_first_class) {
+BOOST_AUTO_TEST_CASE(each_packet_for_the_host_has_its_class) {
     const struct {
         const char* name;
         Bytes frame;
         PuntClass expected;
     } rows[]{
-        {"ARP", (ethernet().type(0x0806) / payload(28)).frame(), PuntClass::control},
+        {"ARP", (ethernet().type(0x0806) / payload(28)).frame(), PuntClass::neighbours},
         {"LACP", (ethernet().type(0x8809) / payload(46)).frame(), PuntClass::control},
-        {"VRRP", (ipv4(peer, "224.0.0.18"_ip).proto(112) / payload(20)).frame(), PuntClass::control},
-        {"VRRP over IPv6", (ipv6(peer6, host6).next_header(112) / payload(20)).frame(), PuntClass::control},
-        {"VRRP in a VLAN", (ethernet() / vlan(7) / ipv4(peer, host).proto(112) / payload(20)).frame(),
+        {"VRRP", near((ipv4(peer, "224.0.0.18"_ip).proto(112) / payload(20)).frame()),
          PuntClass::control},
-        {"IGMP", (ipv4(peer, "224.0.0.1"_ip).proto(2) / payload(8)).frame(), PuntClass::control},
-        {"BFD", (ipv4(peer, host) / udp(50000, 3784) / payload(24)).frame(), PuntClass::control},
-        {"neighbour solicitation", icmpv6(135), PuntClass::control},
-        {"neighbour advertisement", icmpv6(136), PuntClass::control},
+        {"VRRP to one peer", near((ipv4(peer, host).proto(112) / payload(20)).frame()),
+         PuntClass::control},
+        {"VRRP from afar", (ipv4(peer, host).proto(112) / payload(20)).frame(), PuntClass::rest},
+        {"VRRP over IPv6", near((ipv6(peer6, host6).next_header(112) / payload(20)).frame()),
+         PuntClass::control},
+        {"VRRP in a VLAN",
+         near((ethernet() / vlan(7) / ipv4(peer, host).proto(112) / payload(20)).frame(), 18),
+         PuntClass::control},
+        {"IGMP", (ipv4(peer, "224.0.0.1"_ip).proto(2) / payload(8)).frame(), PuntClass::neighbours},
+        {"BFD", near((ipv4(peer, host) / udp(50000, 3784) / payload(24)).frame()),
+         PuntClass::control},
+        {"BFD from afar", (ipv4(peer, host) / udp(50000, 3784) / payload(24)).frame(),
+         PuntClass::health},
+        {"BFD over hops", (ipv4(peer, host) / udp(50000, 4784) / payload(24)).frame(),
+         PuntClass::routing},
+        {"neighbour solicitation", icmpv6(135), PuntClass::neighbours},
+        {"neighbour advertisement", icmpv6(136), PuntClass::neighbours},
+        {"one from afar", icmpv6(136, 64), PuntClass::icmp},
+        {"multicast listener report", icmpv6(143, 1), PuntClass::neighbours},
         {"BGP to us", (ipv4(peer, host) / tcp(50000, 179).syn()).frame(), PuntClass::routing},
         {"BGP answers", (ipv4(peer, host) / tcp(179, 50000).ack()).frame(), PuntClass::routing},
         {"OSPF", (ipv4(peer, "224.0.0.5"_ip).proto(89) / payload(24)).frame(), PuntClass::routing},
         {"ssh", (ipv4(peer, host) / tcp(50000, 22).syn()).frame(), PuntClass::health},
         {"DNS", (ipv4(peer, host) / udp(53, 50000) / payload(30)).frame(), PuntClass::health},
         {"UDP of BGP's number", (ipv4(peer, host) / udp(50000, 179)).frame(), PuntClass::health},
-        {"echo over IPv6", icmpv6(128), PuntClass::rest},
-        {"echo", (ipv4(peer, host).proto(1) / payload(24)).frame(), PuntClass::rest},
+        {"echo over IPv6", icmpv6(128), PuntClass::icmp},
+        {"echo", (ipv4(peer, host).proto(1) / payload(24)).frame(), PuntClass::icmp},
         {"unknown protocol", (ipv4(peer, host).proto(253) / payload(24)).frame(), PuntClass::rest},
         {"unknown EtherType", (ethernet().type(0x88B5) / payload(46)).frame(), PuntClass::rest},
     };
@@ -69,13 +90,13 @@ BOOST_AUTO_TEST_CASE(arp_in_a_vlan_is_as_precious_as_without) {
     Bytes frame = (ethernet() / vlan(7) / payload(28)).frame();
     frame[16] = std::byte{0x08};
     frame[17] = std::byte{0x06};
-    BOOST_TEST((class_of(frame) == PuntClass::control));
+    BOOST_TEST((class_of(frame) == PuntClass::neighbours));
 }
 
 BOOST_AUTO_TEST_CASE(a_flood_of_one_class_takes_nothing_from_another) {
     constexpr std::uint64_t hertz = 1'000'000'000;
     PuntPolicer policer;
-    policer.configure({{100, 100, 100, 100}}, hertz);
+    policer.configure({{100, 100, 100, 100, 100, 100}}, hertz);
     std::uint64_t now = hertz;
     std::uint64_t admitted = 0;
     for (int i = 0; i < 100'000; ++i, now += 10'000) {
@@ -91,7 +112,7 @@ BOOST_AUTO_TEST_CASE(a_flood_of_one_class_takes_nothing_from_another) {
 
 BOOST_AUTO_TEST_CASE(rate_zero_is_no_limit) {
     PuntPolicer policer;
-    policer.configure({{0, 0, 0, 0}}, 1'000'000'000);
+    policer.configure({{0, 0, 0, 0, 0, 0}}, 1'000'000'000);
     for (int i = 0; i < 10'000; ++i) BOOST_TEST(policer.admit(PuntClass::rest, 1));
 }
 

@@ -109,6 +109,9 @@ class Director:
             "[log]",
             'target = "stderr"',
         ]
+        if len(self.lab.topology.directors) > 1:
+            # What one process can send is to be a flood, on any machine.
+            lines += ["", "[punt]", "rest = 500"]
         return "\n".join(lines) + "\n"
 
     def start_nlvsd(self, *arguments):

@@ -63,7 +63,7 @@ class RealServer:
         self.start_nginx()
         self.start_echo()
         self._start("decapsulate", sys.executable, HERE / "decapsulate.py", "decap0")
-        wait_until(lambda: self.namespace.has_link("decap0"), 5, f"tunnel end of {self.name}")
+        wait_until(lambda: self.namespace.has_link("decap0"), 15, f"tunnel end of {self.name}")
 
     def _addresses(self):
         topology = self.lab.topology

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .topology import ECHO_PORT, HTTP_PORT, WEIGHTED_PORT
+from .topology import DIRECTORS, ECHO_PORT, HTTP_PORT, WEIGHTED_PORT
 
 DELAY = 1  # seconds between two health checks
 VIRTUAL_MAC_DEVICE = "vrrp.51"  # of the instance, where it has a MAC address of its own
@@ -110,6 +110,9 @@ def vrrp_instance(topology, director, state, virtual_mac, advertise):
         f"{topology.virtual_address(method, 6)}/128 dev dp0" for method in KINDS
     ] + [f"{topology.gateway(6)}/128 dev {topology.back_shadow()}"]
     priority = 150 - 50 * topology.directors.index(director)
+    further = [] if virtual_mac else further_instances(
+        topology, director, state, priority, advertise
+    )
     return "\n".join(
         [
             "vrrp_instance lab {",
@@ -128,8 +131,45 @@ def vrrp_instance(topology, director, state, virtual_mac, advertise):
             *[f"        {address}" for address in excluded],
             "    }",
             "}",
+            *further,
         ]
     )
+
+
+def further_instances(topology, director, state, priority, advertise):
+    """VRRP as it is also spoken: over IPv6, and to a named peer instead of a group. Their addresses
+    belong to no service."""
+    own = DIRECTORS[director]
+    peers = [DIRECTORS[name] for name in topology.directors if name != director]
+    common = [
+        f"    state {state}", "    interface dp0", f"    priority {priority}", "    version 3",
+        f"    advert_int {advertise}",
+    ]
+    lines = [
+        "vrrp_instance lab6 {",
+        *common,
+        "    virtual_router_id 52",
+        "    virtual_ipaddress {",
+        "        fe80::52 dev dp0",
+        f"        {topology.front.ipv6(152)}/128 dev dp0",
+        "    }",
+        "}",
+    ]
+    if not peers:
+        return lines
+    return lines + [
+        "vrrp_instance unicast {",
+        *common,
+        "    virtual_router_id 53",
+        f"    unicast_src_ip {topology.front.ipv4(own)}",
+        "    unicast_peer {",
+        *[f"        {topology.front.ipv4(host)}" for host in peers],
+        "    }",
+        "    virtual_ipaddress {",
+        f"        {topology.front.ipv4(153)}/32 dev dp0",
+        "    }",
+        "}",
+    ]
 
 
 def keepalived_configuration(
