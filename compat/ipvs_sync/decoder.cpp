@@ -1,6 +1,9 @@
 #include "compat/ipvs_sync/decoder.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <optional>
+#include <type_traits>
 
 #include "compat/ipvs_sync/layout.hpp"
 #include "compat/net/bytes.hpp"
@@ -107,9 +110,9 @@ bool take_entry(Bytes entry, const Visitor& visitor, Decoded& decoded) {
     Connection connection;
     connection.protocol = fixed.protocol;
     connection.state = fixed.state.host();
-    connection.client_port = net::Port{net::Be16{fixed.client_port}};
-    connection.virtual_port = net::Port{net::Be16{fixed.virtual_port}};
-    connection.destination_port = net::Port{net::Be16{fixed.destination_port}};
+    connection.client_port = net::Port{fixed.client_port};
+    connection.virtual_port = net::Port{fixed.virtual_port};
+    connection.destination_port = net::Port{fixed.destination_port};
     connection.firewall_mark = fixed.firewall_mark.host();
     connection.timeout = fixed.timeout.host();
     connection.client = load_address(addresses, v6);
@@ -158,12 +161,12 @@ bool take_entries_v0(Bytes rest, unsigned count, const Visitor& visitor, Decoded
         connection.protocol = entry->protocol;
         connection.flags = flags & Flags::kept;
         connection.state = entry->state.host();
-        connection.client_port = net::Port{net::Be16{entry->client_port}};
-        connection.virtual_port = net::Port{net::Be16{entry->virtual_port}};
-        connection.destination_port = net::Port{net::Be16{entry->destination_port}};
-        connection.client = net::Ipv4Address{net::Be32{entry->client}};
-        connection.virtual_address = net::Ipv4Address{net::Be32{entry->virtual_address}};
-        connection.destination = net::Ipv4Address{net::Be32{entry->destination}};
+        connection.client_port = net::Port{entry->client_port};
+        connection.virtual_port = net::Port{entry->virtual_port};
+        connection.destination_port = net::Port{entry->destination_port};
+        connection.client = net::Ipv4Address{entry->client};
+        connection.virtual_address = net::Ipv4Address{entry->virtual_address};
+        connection.destination = net::Ipv4Address{entry->destination};
         if ((flags & Flags::one_packet) != 0) {
             ++decoded.skipped;
         } else {

@@ -11,7 +11,7 @@ namespace nlvs::ipvs_sync {
 /// around it.
 
 /// Version 0 ends behind `size`.
-struct [[gnu::packed]] Header {
+struct Header {
     std::uint8_t connections_v0 = 0;  ///< version 1: 0, which says nothing to an old receiver
     std::uint8_t sync_id = 0;
     net::Be16 size;
@@ -23,7 +23,7 @@ struct [[gnu::packed]] Header {
 inline constexpr std::size_t header_size_v0 = 4;
 inline constexpr std::uint8_t version_1 = 1;
 
-struct [[gnu::packed]] EntryV0 {
+struct EntryV0 {
     std::uint8_t reserved = 0;
     std::uint8_t protocol = 0;
     net::Be16 client_port;
@@ -37,7 +37,7 @@ struct [[gnu::packed]] EntryV0 {
 };
 
 /// The addresses follow: client, virtual, destination. Then come the options.
-struct [[gnu::packed]] Entry {
+struct Entry {
     std::uint8_t type = 0;
     std::uint8_t protocol = 0;
     net::Be16 version_and_size;
@@ -50,6 +50,7 @@ struct [[gnu::packed]] Entry {
     net::Be32 timeout;
 };
 
+// Every member is aligned by itself, and loads and stores go byte by byte.
 static_assert(sizeof(Header) == 8 && sizeof(EntryV0) == 24 && sizeof(Entry) == 24);
 
 inline constexpr std::size_t entry_size_v4 = sizeof(Entry) + 3 * 4;

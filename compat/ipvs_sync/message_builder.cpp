@@ -1,5 +1,7 @@
 #include "compat/ipvs_sync/message_builder.hpp"
 
+#include <array>
+#include <cstring>
 #include <utility>
 
 #include "compat/ipvs_sync/layout.hpp"

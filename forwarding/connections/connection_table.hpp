@@ -276,11 +276,16 @@ void ConnectionTable<FamilyTag>::remove(Entry* entry) noexcept {
 template <class FamilyTag>
 template <class Callback>
 void ConnectionTable<FamilyTag>::expire(Ticks now, std::uint32_t limit, Callback&& expired) {
-    wheel_.advance(now, limit, [this, &expired](Entry& entry) {
+    const auto end = [this, &expired](Entry& entry) {
         if (!expired(entry)) return false;
         remove(&entry);
         return true;
-    });
+    };
+    const auto ahead = [this](const Entry& entry) {
+        index_.prefetch(short_hash(hash_(request_key(entry))));
+        index_.prefetch(short_hash(hash_(reply_key(entry))));
+    };
+    wheel_.advance(now, limit, end, ahead);
 }
 
 template <class FamilyTag>

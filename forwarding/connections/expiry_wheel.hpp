@@ -48,9 +48,15 @@ public:
     /// Moves on towards `now`. `expired(Entry&)` is called for each unlinked overdue entry; true
     /// means that it is gone, false that it is to be linked again. Touches at most `limit`
     /// entries and returns how many it did; if that is all of them, the rest follows on the next
-    /// call.
+    /// call. `ahead(Entry&)` is called for the overdue entry after the one at work, so that what
+    /// its end will read can be fetched meanwhile.
+    template <class Callback, class Ahead>
+    std::uint32_t advance(Ticks now, std::uint32_t limit, Callback&& expired, Ahead&& ahead);
+
     template <class Callback>
-    std::uint32_t advance(Ticks now, std::uint32_t limit, Callback&& expired);
+    std::uint32_t advance(Ticks now, std::uint32_t limit, Callback&& expired) {
+        return advance(now, limit, expired, [](Entry&) {});
+    }
 
 private:
     static constexpr unsigned levels = 4;
@@ -80,8 +86,10 @@ private:
     /// The next tick after tick_, at most `now`, at which a slot may have to be emptied.
     Ticks next_event(Ticks now) const noexcept;
 
-    template <class Callback>
-    bool empty_slot(unsigned slot, Ticks now, std::uint32_t& budget, Callback&& expired);
+    template <class Callback, class Ahead>
+    bool empty_slot(
+        unsigned slot, Ticks now, std::uint32_t& budget, Callback&& expired, Ahead&& ahead
+    );
 
     Pool& pool_;
     Ticks tick_;  ///< everything due before it has been handled, what is due at it perhaps not
@@ -120,14 +128,16 @@ void ExpiryWheel<Pool>::unlink(Entry& entry) noexcept {
 }
 
 template <class Pool>
-template <class Callback>
-std::uint32_t ExpiryWheel<Pool>::advance(Ticks now, std::uint32_t limit, Callback&& expired) {
+template <class Callback, class Ahead>
+std::uint32_t ExpiryWheel<Pool>::advance(
+    Ticks now, std::uint32_t limit, Callback&& expired, Ahead&& ahead
+) {
     std::uint32_t budget = limit;
     for (unsigned jumps = 0; jumps < maximum_jumps; ++jumps) {
         for (unsigned level = levels; level-- > 0;) {
             const Ticks low_bits = (Ticks{1} << (level * slot_bits)) - 1;
             if ((tick_ & low_bits) != 0) continue;
-            if (!empty_slot(slot_of(level, tick_), now, budget, expired)) return limit;
+            if (!empty_slot(slot_of(level, tick_), now, budget, expired, ahead)) return limit;
         }
         if (!is_before(tick_, now)) break;
         tick_ = next_event(now);
@@ -151,16 +161,21 @@ Ticks ExpiryWheel<Pool>::next_event(Ticks now) const noexcept {
     return horizon;
 }
 
+/// Two entries ahead, so that the next one's line, fetched a turn ago, is there to be read.
 template <class Pool>
-template <class Callback>
+template <class Callback, class Ahead>
 bool ExpiryWheel<Pool>::empty_slot(
-    unsigned slot, Ticks now, std::uint32_t& budget, Callback&& expired
+    unsigned slot, Ticks now, std::uint32_t& budget, Callback&& expired, Ahead&& ahead
 ) {
     while (heads_[slot] != 0) {
         if (budget == 0) return false;
         --budget;
         Entry& entry = pool_[heads_[slot]];
-        if (entry.timer_next != 0) __builtin_prefetch(&pool_[entry.timer_next], 1);
+        if (entry.timer_next != 0) {
+            Entry& next = pool_[entry.timer_next];
+            if (next.timer_next != 0) __builtin_prefetch(&pool_[next.timer_next], 1);
+            if (!is_before(now, due(next))) ahead(next);
+        }
         unlink(entry);
         const bool overdue = !is_before(now, due(entry));
         if (!overdue || !expired(entry)) link(entry);

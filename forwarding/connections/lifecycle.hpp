@@ -219,11 +219,22 @@ private:
         return {connection, Refusal::none};
     }
 
+    /// What the connection's first packet will set in a moment, so that the wheel puts it in its
+    /// place at once; the kernel's own 3 s would cost every connection a second way through it.
+    Ticks initial_timeout(std::uint8_t protocol) const noexcept {
+        const auto& timeouts = shared_.configuration.settings.current()->state_timeouts;
+        switch (static_cast<net::IpProtocol>(protocol)) {
+            case net::IpProtocol::udp: return timeouts.udp;
+            case net::IpProtocol::tcp:
+                return timeouts.tcp[static_cast<std::size_t>(ipvs::TcpState::syn_recv)];
+            default: return 3 * ticks_per_second;
+        }
+    }
+
     template <class F>
     void fill(
         Connection<F>& connection, const FlowKey<F>& key, const Choice& choice, Time now
     ) noexcept {
-        constexpr Ticks initial_timeout = 3 * ticks_per_second;
         const DestinationSlot& slot = destination(choice.destination);
         const auto method = slot.method.load(std::memory_order_relaxed);
         connection.client = key.source;
@@ -235,7 +246,7 @@ private:
         connection.destination_id = choice.destination;
         connection.persistence_template = choice.persistence_template.value;
         connection.last_seen = now.ticks;
-        connection.timeout = initial_timeout;
+        connection.timeout = initial_timeout(key.protocol);
         connection.flags = static_cast<std::uint16_t>(
             static_cast<std::uint16_t>(method) | ConnectionFlags::inactive |
             (method == ForwardingMethod::masquerade ? 0 : ConnectionFlags::no_output)
