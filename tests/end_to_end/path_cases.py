@@ -101,6 +101,25 @@ def a_route_with_an_mtu_narrows_what_is_balanced(bench, family):
     bench.lab.client.batch(["route flush cache"], family)
 
 
+@case((ONE_WORKER,), (4, 6))
+def a_real_server_that_is_gone_is_reported_to_nobody(bench, family):
+    """The client gets no answer at all, and the director counts what it dropped."""
+    gone = bench.topology.back.address(78, family)
+    virtual = bench.virtual("nat", family, ECHO_PORT)
+    bench.director.ipvsadm("-A", "-u", virtual, "-s", "rr")
+    server = f"[{gone}]:{ECHO_PORT}" if family == 6 else f"{gone}:{ECHO_PORT}"
+    bench.director.ipvsadm("-a", "-u", virtual, "-r", server, "-m")
+
+    def unresolved():
+        rows = bench.director.report("drops")
+        return next(r["packets"] for r in rows if r["reason"] == "neighbour_unresolved")
+
+    before = unresolved()
+    seen = traffic(bench.lab, "udp", bench.address("nat", family), ECHO_PORT, 2, timeout=1)
+    expect_equal(seen.answered, 0, seen.describe())
+    within(6, lambda: unresolved() > before, "the packets are dropped")
+
+
 def neighbour(bench, address):
     text = bench.director.namespace.ip("-json", "neigh", "show", address, "dev", "dp1")
     return next(iter(json.loads(text or "[]")), {})
