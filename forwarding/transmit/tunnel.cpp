@@ -12,8 +12,6 @@
 #include "forwarding/packet/packet.hpp"
 #include "forwarding/packet/transport_checksum.hpp"
 
-#include <cstring>
-
 namespace nlvs::forwarding {
 namespace {
 
@@ -59,35 +57,60 @@ net::Port source_port(std::uint64_t flow_hash) noexcept {
     return net::Port{static_cast<std::uint16_t>(first + (scaled >> 32))};
 }
 
+/// Of the outer header: the tunnel's own, or that of the inner family's.
+template <class Inner>
+constexpr std::uint8_t protocol_of(std::uint8_t of_tunnel) noexcept {
+    if (of_tunnel != 0) return of_tunnel;
+    return number(Inner::family == net::Family::inet ? net::IpProtocol::ipip : net::IpProtocol::ipv6);
+}
+
+/// Completes a copy of `prepared`. The checksum is summed up from that and from what is added, not
+/// from the packet: reading back what was just written in other pieces stalls the processor.
 template <class Inner>
 void fill_ipv4(
-    Ipv4Header& outer, const InnerHeader& inner, std::size_t length, const Encapsulation& how
+    Ipv4Header& outer, const Ipv4Header& prepared, const InnerHeader& inner, std::size_t length,
+    const Encapsulation& how
 ) noexcept {
     const bool dont_fragment = inner.dont_fragment && how.path_mtu_discovery;
-    outer.type_of_service = outer_type_of_service(inner.type_of_service);
-    outer.total_length = net::Be16{static_cast<std::uint16_t>(length)};
-    outer.identification = net::Be16{dont_fragment ? std::uint16_t{0} : ++how.identification};
-    outer.fragment = net::Be16{dont_fragment ? Ipv4Header::dont_fragment : std::uint16_t{0}};
+    const std::uint8_t type_of_service = outer_type_of_service(inner.type_of_service);
+    const std::uint8_t protocol = protocol_of<Inner>(prepared.protocol);
+    const net::Be16 total_length{static_cast<std::uint16_t>(length)};
+    const net::Be16 identification{dont_fragment ? std::uint16_t{0} : ++how.identification};
+    const net::Be16 fragment{dont_fragment ? Ipv4Header::dont_fragment : std::uint16_t{0}};
+    outer.type_of_service = type_of_service;
+    outer.total_length = total_length;
+    outer.identification = identification;
+    outer.fragment = fragment;
     outer.time_to_live = inner.time_to_live;
-    if (outer.protocol == 0) {
-        outer.protocol = number(
-            Inner::family == net::Family::inet ? net::IpProtocol::ipip : net::IpProtocol::ipv6
-        );
-    }
-    write_checksum(outer);
+    outer.protocol = protocol;
+    // The prepared header has zero in all of these but, perhaps, the protocol.
+    const std::uint8_t added_protocol = prepared.protocol == 0 ? protocol : std::uint8_t{0};
+    const net::Be16 first{std::uint16_t{type_of_service}};
+    const net::Be16 fifth{static_cast<std::uint16_t>(inner.time_to_live << 8 | added_protocol)};
+    std::uint64_t sum = word_sum(prepared);
+    for (const net::Be16 word : {first, total_length, identification, fragment, fifth}) sum += word.wire();
+    outer.checksum = net::Be16::from_wire(static_cast<std::uint16_t>(~fold(sum)));
 }
 
 template <class Inner>
-void fill_ipv6(Ipv6Header& outer, const InnerHeader& inner, std::size_t length) noexcept {
+void fill_ipv6(
+    Ipv6Header& outer, const Ipv6Header& prepared, const InnerHeader& inner, std::size_t length
+) noexcept {
     const std::uint32_t traffic_class = outer_type_of_service(inner.type_of_service);
     outer.version_class_label = net::Be32{Ipv6Header::version_6 | traffic_class << 20};
     outer.payload_length = net::Be16{static_cast<std::uint16_t>(length - sizeof(Ipv6Header))};
     outer.hop_limit = inner.time_to_live;
-    if (outer.next_header == 0) {
-        outer.next_header = number(
-            Inner::family == net::Family::inet ? net::IpProtocol::ipip : net::IpProtocol::ipv6
-        );
+    outer.next_header = protocol_of<Inner>(prepared.next_header);
+}
+
+/// Prepared headers are 20 bytes or more, in words of four.
+void copy_header(std::byte* to, const TunnelHeader& header) noexcept {
+    const std::byte* from = header.bytes.data();
+    const std::size_t last = header.length - sizeof(std::uint64_t);
+    for (std::size_t i = 0; i < last; i += sizeof(std::uint64_t)) {
+        net::store(to + i, net::load<std::uint64_t>(from + i));
     }
+    net::store(to + last, net::load<std::uint64_t>(from + last));
 }
 
 /// UDP and GUE headers at `offset`; `length` counts from there.
@@ -201,16 +224,18 @@ bool encapsulate(
     const std::size_t end = std::size_t{parsed.l3_offset} + parsed.l3_length;
     if (packet->pkt_len > end) truncate(packet, end);
     rte_pktmbuf_adj(packet, parsed.l3_offset);
-    char* l3 = rte_pktmbuf_prepend(packet, header.length);
-    std::memcpy(l3, header.bytes.data(), header.length);
+    auto* l3 = reinterpret_cast<std::byte*>(rte_pktmbuf_prepend(packet, header.length));
+    copy_header(l3, header);
 
     const std::size_t length = std::size_t{header.length} + parsed.l3_length;
     std::size_t l4_offset = 0;
     if (header.outer == net::Family::inet) {
-        fill_ipv4<Inner>(*rte_pktmbuf_mtod(packet, Ipv4Header*), inner, length, how);
+        const auto& prepared = *net::header_at<Ipv4Header>(header.bytes.data());
+        fill_ipv4<Inner>(*net::header_at<Ipv4Header>(l3), prepared, inner, length, how);
         l4_offset = sizeof(Ipv4Header);
     } else {
-        fill_ipv6<Inner>(*rte_pktmbuf_mtod(packet, Ipv6Header*), inner, length);
+        const auto& prepared = *net::header_at<Ipv6Header>(header.bytes.data());
+        fill_ipv6<Inner>(*net::header_at<Ipv6Header>(l3), prepared, inner, length);
         l4_offset = sizeof(Ipv6Header);
     }
     switch (header.tunnel.type) {
