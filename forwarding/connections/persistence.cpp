@@ -210,6 +210,9 @@ std::uint32_t PersistenceTable::insert(
     return index;
 }
 
+/// Without the lock: protocol and one_packet stay as they are while the caller's connection counts in
+/// the node, and what the sync master remembers is relaxed, for nobody derives anything else from it.
+/// Two workers may both find a template due; who wins the exchange announces it.
 bool PersistenceTable::is_due(
     TemplateId id, const ipvs::Sysctls& sysctls, Ticks now
 ) noexcept {
