@@ -2,7 +2,9 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "compat/net/bytes.hpp"
 #include "compat/net/ip_address.hpp"
+#include "forwarding/packet/checksum.hpp"
 #include "tests/support/packet_builder.hpp"
 
 namespace nlvs::forwarding {
@@ -32,6 +34,7 @@ Bytes icmpv6(std::uint8_t type, std::uint8_t hops = 255) {
 Bytes near(Bytes frame, std::size_t l3_offset = 14) {
     const bool v4 = std::to_integer<int>(frame[l3_offset]) >> 4 == 4;
     frame[l3_offset + (v4 ? 8 : 7)] = std::byte{255};
+    if (v4) write_checksum(*net::header_at<Ipv4Header>(frame.data() + l3_offset));
     return frame;
 }
 
