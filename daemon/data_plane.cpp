@@ -19,13 +19,25 @@ unsigned buffers_for(const Options& options) {
     return std::bit_ceil(std::max(wanted, 8192U)) - 1;
 }
 
+kni::KernelPortBackend backend_of(const PortOptions& options) {
+    switch (options.backend) {
+        case ShadowBackend::tap: return kni::KernelPortBackend::tap;
+        case ShadowBackend::vhost: return kni::KernelPortBackend::virtio_user;
+        case ShadowBackend::automatic: break;
+    }
+    return kni::KernelPort::preferred_backend();
+}
+
 forwarding::EalSettings eal_settings(const Options& options) {
     forwarding::EalSettings settings;
     settings.huge = options.huge_pages != Options::HugePages::off;
     settings.memory = options.memory_megabytes;
     settings.worker_cpus = options.cpus;
     settings.worker_cpus.resize(options.workers, forwarding::EalSettings::any_cpu);
-    settings.drivers.push_back(kni::KernelPort::driver(kni::KernelPort::preferred_backend()));
+    // A netdev that another daemon left decides itself by what it is driven.
+    for (const auto backend : {kni::KernelPortBackend::tap, kni::KernelPortBackend::virtio_user}) {
+        settings.drivers.push_back(kni::KernelPort::driver(backend));
+    }
     for (const PortOptions& port : options.ports) {
         settings.drivers.push_back(forwarding::driver_for_device(port.device));
     }
@@ -78,7 +90,10 @@ void DataPlane::open_port(const PortOptions& options, std::uint16_t workers, boo
         *pool_
     );
     port.shadow = std::make_unique<kni::KernelPort>(
-        kni::KernelPortSettings{options.shadow, port.nic->mac(), port.nic->mtu(), workers, keep}, *pool_
+        kni::KernelPortSettings{
+            options.shadow, port.nic->mac(), port.nic->mtu(), workers, keep, backend_of(options)
+        },
+        *pool_
     );
     port.nic->start();
     port.shadow->start();

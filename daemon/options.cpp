@@ -122,6 +122,13 @@ void check_interface_name(
     if (bad) reader.fail(node, fmt::format("{} \"{}\" is no interface name", key, name));
 }
 
+std::optional<ShadowBackend> parse_backend(std::string_view name) {
+    if (name == "auto") return ShadowBackend::automatic;
+    if (name == "tap") return ShadowBackend::tap;
+    if (name == "vhost") return ShadowBackend::vhost;
+    return std::nullopt;
+}
+
 PortOptions read_port(TableReader& reader) {
     PortOptions port;
     const toml::node* device_node = nullptr;
@@ -148,6 +155,7 @@ PortOptions read_port(TableReader& reader) {
     if (port.shadow == port.device) {
         reader.fail(*shadow, fmt::format("shadow \"{}\" is the netdev itself", port.shadow));
     }
+    reader.read("backend", port.backend, parse_backend, "\"auto\", \"tap\", \"vhost\"");
     return port;
 }
 

@@ -15,11 +15,15 @@
 
 namespace nlvs::daemon {
 
+/// What carries packets between NIC and shadow interface; automatic: the best that is there.
+enum class ShadowBackend : std::uint8_t { automatic, tap, vhost };
+
 /// One NIC and its shadow interface.
 struct PortOptions {
     /// As EthernetPort takes it: PCI address, DPDK virtual device with arguments, or netdev name.
     std::string device;
     std::string shadow;  ///< name of the kernel-side interface
+    ShadowBackend backend = ShadowBackend::automatic;
 };
 
 /// nlvs.toml. A default-constructed value is what an empty file means: the control plane alone.

@@ -22,10 +22,11 @@ namespace {
     throw std::runtime_error(what + ": " + std::strerror(error));
 }
 
-/// What the back end's driver would create itself.
-TapKind kind_for(KernelPort::Backend backend, std::uint16_t queues) {
+/// What the back end's driver would create itself. Always with several queues, so that the next
+/// daemon can take the netdev over with another number of workers.
+TapKind kind_of(KernelPort::Backend backend) {
     if (backend == KernelPort::Backend::tap) return {true, false, true};
-    return {false, true, queues > 1};
+    return {false, true, true};
 }
 
 std::string device_arguments(KernelPort::Backend backend, const KernelPortSettings& settings) {
@@ -35,8 +36,9 @@ std::string device_arguments(KernelPort::Backend backend, const KernelPortSettin
         return "net_tap_shadow" + number + ",iface=" + settings.name +
                ",mac=" + net::print(settings.mac);
     }
+    const unsigned queues = std::max<unsigned>(settings.queues, 2);  // see kind_of
     return "virtio_user" + number + ",path=/dev/vhost-net,iface=" + settings.name +
-           ",queues=" + std::to_string(settings.queues) +
+           ",queues=" + std::to_string(queues) +
            ",queue_size=1024,mac=" + net::print(settings.mac);
 }
 
@@ -51,8 +53,12 @@ std::string KernelPort::driver(Backend backend) {
 }
 
 KernelPort::KernelPort(const KernelPortSettings& settings, forwarding::BufferPool& pool)
-    : name_{settings.name}, backend_{preferred_backend()}, keep_{settings.keep} {
-    open_netdev(settings);
+    : name_{settings.name}, backend_{settings.backend}, keep_{settings.keep} {
+    if (name_.empty() || name_.size() >= IFNAMSIZ) {
+        throw std::runtime_error("\"" + name_ + "\" cannot be the name of a shadow interface");
+    }
+    if (forwarding::NetdevRequest::exists(name_)) take_over();
+    open_netdev();
     try {
         port_ = std::make_unique<forwarding::EthernetPort>(
             forwarding::EthernetPortSettings{
@@ -68,31 +74,39 @@ KernelPort::KernelPort(const KernelPortSettings& settings, forwarding::BufferPoo
         );
         forwarding::NetdevRequest{name_}.set_mtu(settings.mtu);
     } catch (...) {
-        close(tap_);
+        keep_ = keep_ && !is_new_;
+        leave_netdev();
         throw;
     }
 }
 
 KernelPort::~KernelPort() {
     port_.reset();
+    leave_netdev();
+}
+
+void KernelPort::leave_netdev() noexcept {
+    if (!keep_) ioctl(tap_, TUNSETPERSIST, 0);
     close(tap_);
 }
 
-void KernelPort::open_netdev(const KernelPortSettings& settings) {
-    if (name_.empty() || name_.size() >= IFNAMSIZ) {
-        throw std::runtime_error("\"" + name_ + "\" cannot be the name of a shadow interface");
+void KernelPort::take_over() {
+    const auto kind = tap_kind(name_);
+    const auto made_by = [&kind](Backend backend) { return kind == kind_of(backend); };
+    // A driver would attach to another kind without complaint and misread every frame.
+    if (!made_by(Backend::tap) && !made_by(Backend::virtio_user)) {
+        throw std::runtime_error(
+            "the shadow interface cannot be named " + name_ +
+            ": a netdev of that name exists and is not one that nlvsd made"
+        );
     }
-    const TapKind kind = kind_for(backend_, settings.queues);
-    if (forwarding::NetdevRequest::exists(name_)) {
-        // A driver would attach to another kind without complaint and misread every frame.
-        if (tap_kind(name_) != kind) {
-            throw std::runtime_error(
-                "the shadow interface cannot be named " + name_ +
-                ": a netdev of that name exists and is not one that nlvsd made"
-            );
-        }
-        was_down_ = (forwarding::NetdevRequest{name_}.flags() & IFF_UP) == 0;
-    }
+    backend_ = made_by(Backend::tap) ? Backend::tap : Backend::virtio_user;
+    is_new_ = false;
+    was_down_ = (forwarding::NetdevRequest{name_}.flags() & IFF_UP) == 0;
+}
+
+void KernelPort::open_netdev() {
+    const TapKind kind = kind_of(backend_);
     tap_ = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     if (tap_ < 0) fail("cannot open /dev/net/tun", errno);
     ifreq request{};
@@ -106,18 +120,16 @@ void KernelPort::open_netdev(const KernelPortSettings& settings) {
         close(tap_);
         fail("cannot create the shadow interface " + name_, error);
     }
-    ioctl(tap_, TUNSETPERSIST, keep_ ? 1 : 0);
-    if (kind.multi_queue) {
-        request.ifr_flags = IFF_DETACH_QUEUE;
-        ioctl(tap_, TUNSETQUEUE, &request);
-    }
+    ioctl(tap_, TUNSETPERSIST, 1);
+    request.ifr_flags = IFF_DETACH_QUEUE;
+    ioctl(tap_, TUNSETQUEUE, &request);
     index_ = static_cast<std::uint32_t>(forwarding::NetdevRequest{name_}.index());
 }
 
 void KernelPort::start() {
     port_->start();
-    // The driver sets the netdev up in any case.
-    if (was_down_) forwarding::NetdevRequest{name_}.set_up(false);
+    // One driver sets the netdev up in any case, the other never.
+    forwarding::NetdevRequest{name_}.set_up(is_new_ || !was_down_);
 }
 
 void KernelPort::set_carrier(bool up) {

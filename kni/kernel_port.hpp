@@ -10,26 +10,34 @@
 
 namespace nlvs::kni {
 
+/// What carries packets between a shadow interface and workers.
+enum class KernelPortBackend : std::uint8_t {
+    virtio_user,  ///< vhost-net: a kernel thread copies, in bursts
+    tap,          ///< one system call for each packet
+};
+
 struct KernelPortSettings {
     std::string name;          ///< of the netdev
     net::MacAddress mac;       ///< the NIC's
     std::uint16_t mtu = 1500;  ///< the NIC's
     std::uint16_t queues = 1;  ///< one for each worker
-    bool keep = true;          ///< the netdev and its addresses outlive the daemon
+    bool keep = true;          ///< the netdev and its addresses outlive the daemon's orderly end
+    KernelPortBackend backend = KernelPortBackend::tap;  ///< of a new netdev
 };
 
 /// The kernel-side twin of a NIC: an ordinary netdev for Linux, one more DPDK port for workers.
 /// What workers receive from it is what the kernel sends, with complete checksums; what they send
 /// to it is what the kernel receives.
 ///
-/// With `keep` the netdev is made persistent before DPDK attaches to it, so addresses and IPv4
-/// routes stay while no daemon runs (the netdev then has no carrier). An existing netdev of that
-/// name that an earlier daemon left is taken over.
+/// The netdev is persistent while a daemon runs, so addresses and IPv4 routes outlive its death
+/// (without a daemon the netdev has no carrier); at an orderly end it goes unless `keep` is set. An
+/// existing netdev of that name that an earlier daemon left is taken over, by the back end that
+/// made it.
 ///
 /// Throws std::runtime_error. Thread: control; the queues their worker.
 class KernelPort {
 public:
-    enum class Backend : std::uint8_t { virtio_user, tap };
+    using Backend = KernelPortBackend;
 
     /// virtio_user where /dev/vhost-net exists, else tap.
     static Backend preferred_backend() noexcept;
@@ -58,13 +66,16 @@ public:
     const forwarding::EthernetPort& port() const noexcept { return *port_; }
 
 private:
-    void open_netdev(const KernelPortSettings& settings);
+    void take_over();
+    void open_netdev();
+    void leave_netdev() noexcept;
 
     std::string name_;
     Backend backend_;
     std::uint32_t index_ = 0;
     int tap_ = -1;  ///< a queue of ours that is detached: it only carries orders
     bool keep_;
+    bool is_new_ = true;
     bool was_down_ = false;
     bool has_carrier_ = true;
     std::unique_ptr<forwarding::EthernetPort> port_;

@@ -63,6 +63,7 @@ shadow = "dp0"
 [[port]]
 netdev = "eth7"
 shadow = "dp1"
+backend = "vhost"
 )",
         "nlvs.toml"
     );
@@ -71,6 +72,8 @@ shadow = "dp1"
     BOOST_TEST(options.ports[1].device == "net_tap0,iface=x");
     BOOST_TEST(options.ports[2].device == "eth7");
     BOOST_TEST(options.ports[2].shadow == "dp1");
+    BOOST_TEST((options.ports[1].backend == ShadowBackend::automatic));
+    BOOST_TEST((options.ports[2].backend == ShadowBackend::vhost));
     BOOST_TEST(options.workers == 2U);
     BOOST_TEST((options.cpus == std::vector<unsigned>{2, 3}));
     BOOST_TEST((options.poll == Options::Poll::busy));

@@ -1,7 +1,7 @@
 // A NIC and its shadow interface with a wire between them: everything the NIC receives goes to the
 // kernel, everything the kernel sends goes to the NIC. Driven by kni_test.py.
 //
-//     kni_forwarder NETDEV SHADOW WORKERS HUGE(0|1) KEEP(0|1)
+//     kni_forwarder NETDEV SHADOW WORKERS HUGE(0|1) KEEP(0|1) [tap|vhost]
 //
 // Prints "ready", then for each line "status" on standard input one line of JSON; ends with the
 // end of its input.
@@ -105,6 +105,12 @@ void print_status(
     std::fflush(stdout);
 }
 
+kni::KernelPortBackend backend(const std::vector<std::string>& arguments) {
+    if (arguments.size() < 6) return kni::KernelPort::preferred_backend();
+    return arguments[5] == "tap" ? kni::KernelPortBackend::tap
+                                 : kni::KernelPortBackend::virtio_user;
+}
+
 int run(const std::vector<std::string>& arguments) {
     const auto started = std::chrono::steady_clock::now();
     const auto queues = static_cast<std::uint16_t>(std::stoi(arguments.at(2)));
@@ -113,7 +119,8 @@ int run(const std::vector<std::string>& arguments) {
     eal_settings.memory = 96;
     eal_settings.drivers = {
         forwarding::driver_for_device(arguments.at(0)),
-        kni::KernelPort::driver(kni::KernelPort::preferred_backend())};
+        kni::KernelPort::driver(kni::KernelPortBackend::tap),
+        kni::KernelPort::driver(kni::KernelPortBackend::virtio_user)};
     for (unsigned i = 0; i < queues; ++i) eal_settings.worker_cpus.push_back(i % 2);
     const forwarding::Eal eal{eal_settings};
     if (!eal.notice().empty()) std::fprintf(stderr, "%s\n", eal.notice().c_str());
@@ -125,7 +132,8 @@ int run(const std::vector<std::string>& arguments) {
          .mac = nic.mac(),
          .mtu = nic.mtu(),
          .queues = queues,
-         .keep = arguments.at(4) == "1"},
+         .keep = arguments.at(4) == "1",
+         .backend = backend(arguments)},
         pool};
     nic.start();
     shadow.start();

@@ -1,5 +1,6 @@
 """Deaths, returns and hostile input."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -140,6 +141,42 @@ def a_killed_daemon_comes_back_with_its_services(bench):
         seen = traffic(bench.lab, "http", bench.address("nat", family), HTTP_PORT, 40)
         expect_shares(bench, seen, {"rs1": 3, "rs3": 1})
     director.ipvsadm("--set", 900, 120, 300)
+
+
+@case((ONE_WORKER, TWO_WORKERS))
+def a_killed_daemon_leaves_the_interfaces_as_they_are(bench):
+    """Nobody configures them again: addresses, routes and rules outlive a SIGKILL, and the netdev is
+    the same for whoever has it open."""
+    director = bench.director
+    if director.nlvsd_pid() is None:
+        raise Skipped("the kernel has no process")
+    bench.serve()
+
+    def configuration():
+        def ip(*words):
+            return json.loads(director.namespace.ip("-json", *words) or "[]")
+
+        links = {link["ifname"]: (link["ifindex"], link.get("address")) for link in ip("link")}
+        addresses = {d: director.namespace.addresses(d) for d in links if d.startswith("dp")}
+        routes = [
+            (r["dst"], r.get("gateway"), r["dev"]) for family in ("-4", "-6")
+            for r in ip(family, "route") if r["dev"].startswith("dp")
+        ]
+        return links, addresses, routes
+
+    before = configuration()
+    bench.restarted = {director.name}
+    bench.lab.processes.kill(director.name, "nlvsd")
+    expect_equal(configuration(), before, "interfaces without a daemon")
+    director.start_nlvsd()
+    expect_equal(configuration(), before, "interfaces with the next daemon")
+    for family in (4, 6):
+        address = bench.address("nat", family)
+        if family == 6:
+            bench.serve("nat", 6)
+        within(10, lambda: traffic(bench.lab, "http", address, HTTP_PORT, 1).answered, "an answer")
+        seen = traffic(bench.lab, "http", address, HTTP_PORT, 10)
+        expect_equal(seen.failed, 0, seen.describe())
 
 
 @case((PAIR,))

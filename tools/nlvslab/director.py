@@ -196,6 +196,10 @@ class Director:
             run("kill", "-KILL", child, check=False)
         if self.engine != "kernel":
             self.lab.processes.kill(self.name, "nlvsd")
+            # A dead nlvsd leaves them to the next one; a dead machine leaves nothing.
+            for attachment in self.attachments:
+                shadow = self.lab.topology.shadow(attachment)
+                self.namespace.ip("link", "del", shadow, check=False)
 
     def revive(self):
         """After crash(): what booting the machine again does."""

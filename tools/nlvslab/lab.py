@@ -198,9 +198,9 @@ class Lab:
         for family, options in ((4, "/32"), (6, "/128 nodad")):
             for method in ("nat", "dr", "tun"):
                 virtual = topology.virtual_address(method, family)
-                lines.append(f"addr add dev dp0 {virtual}{options}")
+                lines.append(f"addr replace dev dp0 {virtual}{options}")
             gateway = topology.gateway(family)
-            lines.append(f"addr add dev {topology.back_shadow()} {gateway}{options}")
+            lines.append(f"addr replace dev {topology.back_shadow()} {gateway}{options}")
         director.namespace.batch(lines)
 
     def wait_for_master(self, timeout=15):
