@@ -97,7 +97,7 @@ void DataPlane::open_port(const PortOptions& options, std::uint16_t workers, boo
     );
     port.nic->start();
     port.shadow->start();
-    port.shadow->set_carrier(port.nic->link().up);
+    port.shadow->show(port.nic->link());
     ports_.push_back(std::move(port));
 }
 

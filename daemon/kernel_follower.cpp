@@ -114,7 +114,7 @@ void KernelFollower::watch_carriers() {
     constexpr std::chrono::milliseconds period{100};
     for (const DataPlane::Port& port : data_plane_.ports()) {
         try {
-            port.shadow->set_carrier(port.nic->link().up);
+            port.shadow->show(port.nic->link());
         } catch (const std::exception& error) {
             log_.debug("carrier of {}: {}", port.shadow->name(), error.what());
         }

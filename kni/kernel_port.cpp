@@ -139,4 +139,12 @@ void KernelPort::set_carrier(bool up) {
     has_carrier_ = up;
 }
 
+void KernelPort::show(const forwarding::LinkStatus& link) {
+    set_carrier(link.up);
+    if (link == shown_) return;
+    shown_ = link;
+    // A kernel that does not take it shows what it always did.
+    if (link.up) forwarding::NetdevRequest{name_}.set_link(link.speed, link.full_duplex);
+}
+
 }  // namespace nlvs::kni

@@ -54,6 +54,8 @@ public:
 
     /// Tells the kernel whether the NIC has a link.
     void set_carrier(bool up);
+    /// The same, and how fast the link is: 802.3ad asks, and people by ethtool.
+    void show(const forwarding::LinkStatus& link);
 
     const std::string& name() const noexcept { return name_; }
 
@@ -78,6 +80,7 @@ private:
     bool is_new_ = true;
     bool was_down_ = false;
     bool has_carrier_ = true;
+    forwarding::LinkStatus shown_;
     std::unique_ptr<forwarding::EthernetPort> port_;
 };
 

@@ -224,11 +224,15 @@ LinkStatus EthernetPort::link() const {
     rte_eth_link link{};
     rte_eth_link_get_nowait(id_, &link);
     // af_packet reports a link for ever; the netdev below knows better.
-    const bool up = claim_ ? (NetdevRequest{device_}.flags() & IFF_RUNNING) != 0
-                           : link.link_status == RTE_ETH_LINK_UP;
+    if (claim_) {
+        NetdevRequest netdev{device_};
+        const auto [speed, full_duplex] = netdev.link();
+        return {(netdev.flags() & IFF_RUNNING) != 0, speed, full_duplex};
+    }
     return {
-        up,
-        link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed};
+        link.link_status == RTE_ETH_LINK_UP,
+        link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed,
+        link.link_duplex == RTE_ETH_LINK_FULL_DUPLEX};
 }
 
 void EthernetPort::set_promiscuous(bool on) {

@@ -28,6 +28,7 @@ struct EthernetPortSettings {
 struct LinkStatus {
     bool up = false;
     std::uint32_t speed = 0;  ///< Mbit/s, 0 when unknown
+    bool full_duplex = true;
 
     friend bool operator==(const LinkStatus&, const LinkStatus&) = default;
 };

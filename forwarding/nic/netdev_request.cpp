@@ -1,6 +1,7 @@
 #include "forwarding/nic/netdev_request.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -13,6 +14,38 @@
 #include <unistd.h>
 
 namespace nlvs::forwarding {
+namespace {
+
+/// ethtool_link_settings with room for the three bitmaps that follow it.
+class LinkSettings {
+public:
+    ethtool_link_settings& head() noexcept {
+        return *static_cast<ethtool_link_settings*>(address());
+    }
+
+    void* address() noexcept { return bytes_.data(); }
+
+private:
+    static constexpr std::size_t most_words = 127;
+
+    alignas(ethtool_link_settings)
+        std::array<std::byte, sizeof(ethtool_link_settings) + 3 * most_words * 4> bytes_{};
+};
+
+/// The kernel says first how many words its bitmaps have, as a negative number.
+/// Linux: net/ethtool/ioctl.c ethtool_get_link_ksettings.
+template <class Ask>
+bool ask_link_settings(LinkSettings& link, Ask&& ask) {
+    link.head().cmd = ETHTOOL_GLINKSETTINGS;
+    if (!ask(link.address()) || link.head().link_mode_masks_nwords >= 0) return false;
+    const auto words = static_cast<std::int8_t>(-link.head().link_mode_masks_nwords);
+    link = {};
+    link.head().cmd = ETHTOOL_GLINKSETTINGS;
+    link.head().link_mode_masks_nwords = words;
+    return ask(link.address()) && link.head().link_mode_masks_nwords == words;
+}
+
+}  // namespace
 
 NetdevRequest::NetdevRequest(const std::string& name)
     : name_{name}, socket_{socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)} {
@@ -59,13 +92,36 @@ std::uint16_t NetdevRequest::mtu() {
     return static_cast<std::uint16_t>(std::min(request_.ifr_mtu, 0xFFFF));
 }
 
+bool NetdevRequest::ask_ethtool(void* command) noexcept {
+    request_.ifr_data = static_cast<char*>(command);
+    std::copy_n(name_.c_str(), name_.size() + 1, request_.ifr_name);
+    return ioctl(socket_, SIOCETHTOOL, &request_) == 0;
+}
+
 std::string NetdevRequest::driver() {
     ethtool_drvinfo information{};
     information.cmd = ETHTOOL_GDRVINFO;
-    request_.ifr_data = static_cast<char*>(static_cast<void*>(&information));
-    std::copy_n(name_.c_str(), name_.size() + 1, request_.ifr_name);
-    if (ioctl(socket_, SIOCETHTOOL, &request_) != 0) return {};
-    return information.driver;
+    return ask_ethtool(&information) ? information.driver : std::string{};
+}
+
+std::pair<std::uint32_t, bool> NetdevRequest::link() {
+    LinkSettings link;
+    if (!ask_link_settings(link, [this](void* command) { return ask_ethtool(command); })) {
+        return {0, true};
+    }
+    const bool known = link.head().speed != static_cast<std::uint32_t>(SPEED_UNKNOWN);
+    return {known ? link.head().speed : 0, link.head().duplex != DUPLEX_HALF};
+}
+
+bool NetdevRequest::set_link(std::uint32_t speed, bool full_duplex) {
+    LinkSettings link;
+    if (!ask_link_settings(link, [this](void* command) { return ask_ethtool(command); })) {
+        return false;
+    }
+    link.head().cmd = ETHTOOL_SLINKSETTINGS;
+    link.head().speed = speed != 0 ? speed : static_cast<std::uint32_t>(SPEED_UNKNOWN);
+    link.head().duplex = full_duplex ? DUPLEX_FULL : DUPLEX_HALF;
+    return ask_ethtool(link.address());
 }
 
 void NetdevRequest::set_up(bool up) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include <net/if.h>
 
@@ -34,7 +35,12 @@ public:
     /// Of the kernel module, "veth", "tun", "ixgbe"; empty when it does not tell.
     std::string driver();
 
+    /// Speed in Mbit/s and whether the link is full duplex; 0 and true when it does not tell.
+    std::pair<std::uint32_t, bool> link();
+
     void set_up(bool up);
+    /// Speed 0 is "unknown". False if the netdev does not take it.
+    bool set_link(std::uint32_t speed, bool full_duplex);
     void set_mac(const net::MacAddress& mac);
     void set_mtu(std::uint16_t mtu);
     /// Returns whether the offload was on. A netdev without it is left alone.
@@ -42,6 +48,7 @@ public:
 
 private:
     void call(unsigned long request, const char* what);
+    bool ask_ethtool(void* command) noexcept;
 
     std::string name_;
     int socket_;
