@@ -54,12 +54,15 @@ class LabKind:
     keepalived: bool = False
     virtual_mac: bool = False
     sync: bool = False
+    real_servers: int = 3
+    backend: str = "auto"
 
     def __str__(self):
         plural = "s" if self.workers > 1 else ""
         text = f"{self.variant}, {self.workers} worker{plural}"
         text += ", keepalived" if self.keepalived else ""
         text += ", sync daemons" if self.sync else ""
+        text += f", {self.backend}" if self.backend != "auto" else ""
         return f"{text}, virtual MAC" if self.virtual_mac else text
 
 
@@ -165,10 +168,15 @@ class Runner:
 
     def run(self, cases):
         for index, (kind, group) in enumerate(_by_lab(cases)):
+            if kind.backend == "vhost" and not Path("/dev/vhost-net").exists():
+                for one in group:
+                    self.record("skipped", one.name(), "there is no /dev/vhost-net")
+                continue
             name = f"{self.options.name}{index}"
             lab = Lab(
                 name, variant=kind.variant, directors=kind.directors, workers=kind.workers,
                 engine=self.options.engine, virtual_mac=kind.virtual_mac, sync=kind.sync,
+                real_servers=kind.real_servers, backend=kind.backend,
             )
             failed_before = self.failed
             try:

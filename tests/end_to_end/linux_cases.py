@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 from harness import (
-    ONE_WORKER, PAIR, TWO_WORKERS, VIRTUAL_MAC_PAIR, Skipped, case, expect, expect_equal,
+    ONE_WORKER, PAIR, TWO_WORKERS, VIRTUAL_MAC_PAIR, case, expect, expect_equal,
 )
 from nlvslab.measure import PATIENCE, BackgroundTraffic, traffic, within
 from nlvslab.services import VIRTUAL_MAC_DEVICE
-from nlvslab.system import LabError
 from nlvslab.topology import ECHO_PORT, HTTP_PORT
 
 HERE = Path(__file__).resolve().parent
@@ -307,65 +306,6 @@ def a_firewall_is_not_bypassed(bench):
         expect_equal(straight.pings(), 20, "echo replies without a firewall")
 
 
-def vlan(namespace, lower, name, tag, address):
-    """A tagged device with an address; without the kernel's help there is nothing to test."""
-    namespace.ip("link", "add", "link", lower, "name", name, "type", "vlan", *tag.split())
-    namespace.batch([f"link set {name} up", f"addr add {address}/24 dev {name}"])
-
-
-@case((ONE_WORKER, TWO_WORKERS), ("one tag", "two tags"))
-def vlans_on_both_sides(bench, depth):
-    """The virtual address in one VLAN, the real server in another; run this case by
-    tests/kernel/vm where the kernel at hand knows no VLANs."""
-    lab, director = bench.lab, bench.director.namespace
-    router, server = lab.namespace("router"), lab.namespace("rs1")
-    virtual, real = "10.7.0.100", "10.8.0.21"
-    front, back = "eth1", "eth0"
-    front_shadow, back_shadow = "dp0", "dp1"
-    made = []
-
-    def device(namespace, lower, name, tag, address):
-        vlan(namespace, lower, name, tag, address)
-        made.append((namespace, name))
-        return name
-
-    try:
-        probe = f"{front}.100"
-        router.ip("link", "add", "link", front, "name", probe, "type", "vlan", "id", "100")
-        router.ip("link", "del", probe)
-    except LabError as error:
-        raise Skipped("this kernel has no VLANs") from error
-    try:
-        if depth == "two tags":
-            outer = "id 100 protocol 802.1ad"
-            front = device(router, front, f"{front}.100", outer, "10.6.0.1")
-            front_shadow = device(director, front_shadow, f"{front_shadow}.100", outer, "10.6.0.11")
-        device(router, front, "v7", "id 7", "10.7.0.1")
-        device(director, front_shadow, "v7", "id 7", "10.7.0.11")
-        device(server, back, "v8", "id 8", real)
-        device(director, back_shadow, "v8", "id 8", "10.8.0.10")
-        director.batch([
-            f"addr add {virtual}/32 dev v7", "route replace 10.1.0.0/24 via 10.7.0.1",
-        ])
-        server.batch(
-            ["route add 0.0.0.0/0 via 10.8.0.10 table 108", f"rule add from {real} lookup 108"],
-            family=4,
-        )
-        bench.director.ipvsadm("-A", "-t", f"{virtual}:80", "-s", "rr")
-        bench.director.ipvsadm("-a", "-t", f"{virtual}:80", "-r", f"{real}:80", "-m")
-        seen = traffic(lab, "http", virtual, HTTP_PORT, 20)
-        expect_equal((seen.failed, seen.answers), (0, {"rs1": 20}), seen.describe())
-        lab.client.run("ping", "-q", "-c", "3", "-i", "0.05", "-W", "2", virtual)
-        director.ip("link", "set", "v8", "down")
-        seen = traffic(lab, "http", virtual, HTTP_PORT, 1, timeout=2)
-        expect_equal(seen.answered, 0, "answers through a VLAN that is down")
-    finally:
-        server.ip("rule", "del", "from", real, check=False)
-        director.ip("route", "del", "10.1.0.0/24", check=False)
-        for namespace, name in reversed(made):
-            namespace.ip("link", "del", name, check=False)
-
-
 def masters(bench, director):
     """How many VRRP instances the director is master of."""
     front = bench.topology.front
@@ -415,3 +355,16 @@ def junk_does_not_make_vrrp_flap(bench):
     expect(refused["rest"] > 500, f"the flood is more than what is let through: {refused}; {sent}")
     received = int(text.split(" received")[0].split()[-1])
     expect(received >= 5, f"{received} of 10 echo replies during the flood; {sent}")
+
+
+@case((ONE_WORKER,))
+def ethtool_on_the_shadow_interface_shows_the_link(bench):
+    director = bench.director.namespace
+
+    def link(device):
+        lines = director.run("ethtool", device).splitlines()
+        return [line.strip() for line in lines if line.strip().startswith(("Speed:", "Duplex:"))]
+
+    for nic, shadow in (("nic0", "dp0"), ("nic1", "dp1")):
+        expect(len(link(nic)) == 2, f"{nic} shows {link(nic)}")
+        within(3, lambda n=nic, s=shadow: link(n) == link(s), f"{shadow} shows {link(nic)}")

@@ -2,11 +2,12 @@
 """End-to-end tests: the distribution's ipvsadm, keepalived and ip against nlvsd in network
 namespaces, judged by traffic that the client counts. Needs root and a finished tools/build.
 
-usage: run.py [--only WORDS] [--case NAME]... [--list] [--long] [--keep] [--engine nlvs|kernel]
-              [--name PREFIX]
+usage: run.py [--only WORDS] [--case NAME]... [--devices] [--list] [--long] [--keep]
+              [--engine nlvs|kernel] [--name PREFIX]
 
 --only     cases whose name contains the words
 --case     the case of exactly this name
+--devices  only the cases about devices that not every kernel has (tests/kernel/devices)
 --long     also the cases that take many minutes
 --engine   kernel: the same cases against Linux's own IPVS (needs ip_vs), to check the cases
 --name     prefix of the labs' names, so that several runs can go on at once
@@ -33,6 +34,7 @@ import life_cases  # noqa: E402,F401
 import linux_cases  # noqa: E402,F401
 import path_cases  # noqa: E402,F401
 import routing_cases  # noqa: E402,F401
+import device_cases  # noqa: E402
 from harness import REGISTRY, Runner  # noqa: E402
 
 
@@ -42,6 +44,7 @@ def main():
     )
     parser.add_argument("--only", default="")
     parser.add_argument("--case", action="append", default=[])
+    parser.add_argument("--devices", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--keep", action="store_true")
@@ -55,6 +58,8 @@ def main():
         if options.only in one.name() and (options.long or not one.long)
         and (not options.case or one.name() in options.case)
     ]
+    if options.devices:
+        cases = [one for one in cases if one.function.__module__ == device_cases.__name__]
     if options.engine == "kernel":
         # The number of workers means nothing to the kernel: once is enough.
         cases = [one for one in cases if one.kind.workers == 1 or one.kind.variant == "one-arm"]

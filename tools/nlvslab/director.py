@@ -96,6 +96,7 @@ class Director:
                 "[[port]]",
                 f'netdev = "{attachment.device}"',
                 f'shadow = "{self.lab.topology.shadow(attachment)}"',
+                f'backend = "{self.lab.backend}"',
                 "",
             ]
         lines += [

@@ -21,7 +21,7 @@ class Lab:
 
     def __init__(self, name, variant="two-arm", directors=2, real_servers=3, workers=1,
                  engine="nlvs", build=None, megabytes=128, keep_addresses=False,
-                 virtual_mac=False, sync=False, engines=None, slow=False):
+                 virtual_mac=False, sync=False, engines=None, slow=False, backend="auto"):
         """`engines` names the directors, if any, whose engine is another one. On a `slow` machine
         nobody is pronounced dead early: no health checks, patient VRRP."""
         if not name or len(name) > 40 or not name.replace("-", "").replace("_", "").isalnum():
@@ -39,6 +39,7 @@ class Lab:
         self.sync = sync
         self.engines = engines or {}
         self.slow = slow
+        self.backend = backend
         self.state = STATE_ROOT / name
         self.processes = ProcessTable(self.state / "processes")
         self.directors = {n: Director(self, n) for n in self.topology.directors}
@@ -74,6 +75,7 @@ class Lab:
             "sync": self.sync,
             "engines": self.engines,
             "slow": self.slow,
+            "backend": self.backend,
         }
         (self.state / "lab.json").write_text(json.dumps(settings, indent=4) + "\n")
 
