@@ -24,7 +24,10 @@ Generator::Generator(std::uint16_t port, const Plan& plan, const Frames& frames)
 bool Generator::prepare() {
     if (plan_.traffic != Traffic::established) return true;
     sequential_ = true;
-    const std::uint64_t deadline = rte_rdtsc() + 60 * rte_get_tsc_hz();
+    constexpr double seconds_per_flow = 30e-6;
+    const double patience = 60 + plan_.flows * seconds_per_flow;
+    const std::uint64_t deadline =
+        rte_rdtsc() + static_cast<std::uint64_t>(patience * static_cast<double>(rte_get_tsc_hz()));
     const double rate = std::exchange(plan_.rate, 0.0);
     while (established_ < plan_.flows && rte_rdtsc() < deadline) {
         const std::uint64_t now = rte_rdtsc();
@@ -56,7 +59,7 @@ void Generator::run() {
     std::uint64_t now = started_;
     std::uint64_t progress = now;
     std::uint64_t finished = 0;
-    for (; now < end; now = rte_rdtsc()) {
+    for (; now < end && (plan_.stopped == nullptr || *plan_.stopped == 0); now = rte_rdtsc()) {
         receive(now);
         send(now);
         if (finished != counts_.finished) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <csignal>
+
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -26,6 +28,7 @@ struct Plan {
     double rate = 0;             ///< packets or connections a second; 0: as many as it takes
     double seconds = 5;
     double warm_up = 1;
+    const volatile std::sig_atomic_t* stopped = nullptr;  ///< not null: ends before its time
 };
 
 /// Counted between warm-up and end.

@@ -1,12 +1,14 @@
 // The far end of a director's port: clients and real servers in one process, on a memif socket.
 // tools/rig starts it. It says 'ready' when the socket is there and 'linked' when the director has
-// connected, waits for a line on stdin, and ends with one line of JSON.
+// connected, waits for a line on stdin, says 'established' when its flows are, and ends, at SIGINT
+// before its time, with one line of JSON.
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <map>
@@ -99,6 +101,8 @@ Options parse(int count, char** arguments) {
     return options;
 }
 
+volatile std::sig_atomic_t stopped = 0;
+
 void start_port(std::uint16_t port, rte_mempool* pool) {
     const rte_eth_conf configuration{};
     if (rte_eth_dev_configure(port, 1, 1, &configuration) != 0 ||
@@ -153,8 +157,13 @@ void run(const Options& options) {
     std::fflush(stdout);
     if (std::getchar() == EOF) return;
     const Frames frames{options.frames};
-    Generator generator{port, options.plan, frames};
+    Plan plan = options.plan;
+    std::signal(SIGINT, [](int) { stopped = 1; });
+    plan.stopped = &stopped;
+    Generator generator{port, plan, frames};
     if (!generator.prepare()) throw std::runtime_error("the flows were not forwarded");
+    std::puts("established");
+    std::fflush(stdout);
     generator.run();
     print(generator);
 }
