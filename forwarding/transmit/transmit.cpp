@@ -58,8 +58,7 @@ template void Transmit::reject<V6>(const PacketContext&, IcmpError, std::uint32_
 
 /// Linux: ip_vs_core.c ip_vs_in_icmp, "Sending ICMP".
 void Transmit::relay_tunnel_error(
-    const PacketContext& context, const Tunnelled& about, DestinationSlot& slot,
-    const TunnelHeader& tunnel
+    const PacketContext& context, const Tunnelled& about, DestinationSlot& slot
 ) noexcept {
     const auto& icmp = *net::header_at<IcmpHeader>(context.l4());
     const auto high = std::uint32_t{icmp.unused.get().host()};
@@ -71,7 +70,8 @@ void Transmit::relay_tunnel_error(
         constexpr std::uint32_t least = 68;
         slot.learn_mtu(icmp.next_hop_mtu.get().host(), context.now.ticks);
         message.rest = slot.route_mtu.load(std::memory_order_relaxed);
-        if (message.rest > least + tunnel.length) message.rest -= tunnel.length;
+        const std::uint32_t headers = about.l3_offset - std::uint32_t{context.parsed.inner_l3_offset};
+        if (message.rest > least + headers) message.rest -= headers;
     }
     Parsed inner;
     inner.kind = PacketKind::transport;
