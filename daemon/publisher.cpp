@@ -74,7 +74,12 @@ Publisher::Publisher(
       reclaimer_{reclaimer},
       workers_{std::move(workers)},
       tracker_{tracker},
-      slots_{std::make_shared<Slots>()} {}
+      slots_{std::make_shared<Slots>()} {
+    forwarding::prepare_bypass(configuration_.destinations);
+    for (const auto& worker : workers_) {
+        worker.counters->destinations.ensure(forwarding::bypass_destination.value);
+    }
+}
 
 bool Publisher::add_service(RegisteredService& service) {
     const auto id = slots_->services.allocate();

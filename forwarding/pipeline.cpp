@@ -5,6 +5,7 @@
 #include <array>
 
 #include "forwarding/packet/partial_checksum.hpp"
+#include "forwarding/packet/unicast.hpp"
 #include "forwarding/route_query.hpp"
 
 namespace nlvs::forwarding {
@@ -235,7 +236,10 @@ void Pipeline::miss(const PacketContext& context) noexcept {
 template <class F>
 void Pipeline::open(const PacketContext& context, const Service& service) noexcept {
     Connection<F> one_packet{};
-    const auto opened = lifecycle_.open<F>(context, service, one_packet);
+    auto opened = lifecycle_.open<F>(context, service, one_packet);
+    if (opened.refusal == Lifecycle::Refusal::no_destination && bypasses<F>(context, service)) {
+        opened = lifecycle_.open_bypass<F>(context, service, one_packet);
+    }
     switch (opened.refusal) {
         case Lifecycle::Refusal::none: break;
         case Lifecycle::Refusal::no_destination: {
@@ -257,6 +261,16 @@ void Pipeline::open(const PacketContext& context, const Service& service) noexce
     Connection<F>& connection = *opened.connection;
     deliver<F>(context, connection, lifecycle_.destination(connection.destination_id));
     if (connection.has(ConnectionFlags::one_packet)) lifecycle_.unbind(connection);
+}
+
+/// Linux: ip_vs_core.c ip_vs_leave — sysctl cache_bypass, for caches that rules and routes put in
+/// the way of traffic to others.
+template <class F>
+bool Pipeline::bypasses(const PacketContext& context, const Service& service) const noexcept {
+    if (context.settings.sysctls.cache_bypass == 0) return false;
+    const auto& to = context.parsed.template flow<F>().destination;
+    return std::holds_alternative<ipvs::FirewallMarkKey>(service.key) && is_unicast(to) &&
+           !is_local<F>(to);
 }
 
 template <class F>

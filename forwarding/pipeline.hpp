@@ -101,6 +101,8 @@ private:
     template <class F>
     void open(const PacketContext& context, const Service& service) noexcept;
     template <class F>
+    bool bypasses(const PacketContext& context, const Service& service) const noexcept;
+    template <class F>
     const Service* find_service(const FlowKey<F>& key, std::uint32_t mark) const noexcept;
     template <class F>
     std::optional<Marks> marks_of(const PacketContext& context) noexcept;

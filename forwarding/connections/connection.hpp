@@ -47,7 +47,7 @@ struct alignas(64) Connection {
     std::uint8_t state = 0;              ///< TcpState or SCTP state
     std::uint16_t flags = 0;             ///< ConnectionFlags
     std::uint16_t reply_generation = 0;  ///< low half of Configuration::routing_generation
-    DestinationId destination_id;        ///< none: cache bypass
+    DestinationId destination_id;        ///< or bypass_destination
     AdjacencyId reply_adjacency;         ///< cached next hop towards the client
     Ticks last_seen = 0;
     Ticks timeout = 0;

@@ -93,6 +93,16 @@ public:
     }
 
     /// The connection that a real server begins by itself: its packet is the answer to one that
+    /// A connection to where its packets say, as no destination is to be had.
+    /// Linux: ip_vs_core.c ip_vs_leave.
+    template <class F>
+    Opened<F> open_bypass(
+        const PacketContext& context, const Service& service, Connection<F>& one_packet
+    ) noexcept {
+        const Choice choice{bypass_destination, {}, {}, Refusal::none};
+        return make<F>(context.parsed.template flow<F>(), choice, service, context.now, one_packet);
+    }
+
     /// never came. `one_packet` as for open(). Linux: ip_vs_core.c ip_vs_new_conn_out.
     template <class F>
     Opened<F> open_from_server(

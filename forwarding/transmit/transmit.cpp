@@ -56,6 +56,37 @@ void Transmit::reject(
 template void Transmit::reject<V4>(const PacketContext&, IcmpError, std::uint32_t, DropReason) noexcept;
 template void Transmit::reject<V6>(const PacketContext&, IcmpError, std::uint32_t, DropReason) noexcept;
 
+template <class F>
+void Transmit::bypass(const PacketContext& context) noexcept {
+    RouteQuery query;
+    if constexpr (F::family == net::Family::inet) {
+        query.destination = net::header_at<Ipv4Header>(context.l3())->destination.get();
+    } else {
+        query.destination = net::header_at<Ipv6Header>(context.l3())->destination.get();
+    }
+    const auto way = find_way(query, context.hash);
+    if (!way) return reject<F>(context, IcmpError::host_unreachable, 0, DropReason::no_route);
+    if (!may_be_forwarded(context.parsed)) {
+        return reject<F>(context, IcmpError::time_exceeded, 0, DropReason::ttl_exceeded);
+    }
+    const MtuVerdict verdict = check_mtu(context.parsed, way->mtu);
+    if (verdict == MtuVerdict::too_big) {
+        return reject<F>(context, IcmpError::too_big, way->mtu, DropReason::too_big);
+    }
+    decrement_ttl<F>(context.l3());
+    const std::uint16_t l3_offset = context.parsed.l3_offset;
+    if (verdict == MtuVerdict::fits) return send_along(*way, context, l3_offset, F::family);
+    FragmentTrain train;
+    const std::uint32_t size = fragment_size(context.parsed, way->mtu);
+    if (!cut(context.packet, l3_offset, F::family, size, train)) return;
+    for (std::size_t i = 0; i < train.size; ++i) {
+        send_along(*way, context.with(train.packets[i]), 0, F::family);
+    }
+}
+
+template void Transmit::bypass<V4>(const PacketContext&) noexcept;
+template void Transmit::bypass<V6>(const PacketContext&) noexcept;
+
 /// Linux: ip_vs_core.c ip_vs_in_icmp, "Sending ICMP".
 void Transmit::relay_tunnel_error(
     const PacketContext& context, const Tunnelled& about, DestinationSlot& slot

@@ -34,6 +34,7 @@ public:
         if (slot.local.load(std::memory_order_relaxed)) return request_to_host(context, connection);
         // Linux: ip_vs_xmit.c __ip_vs_get_out_rt — before anything of the packet has changed.
         if (slot.adjacency.load(std::memory_order_relaxed) == nullptr) [[unlikely]] {
+            if (connection.method() == ForwardingMethod::bypass) return bypass<F>(context);
             return reject<F>(context, IcmpError::host_unreachable, 0, DropReason::no_route);
         }
         if (!may_be_forwarded(context.parsed)) [[unlikely]] {
@@ -195,6 +196,10 @@ private:
         }
         punt(context);
     }
+
+    /// By the route to where the packet says. Linux: ip_vs_xmit.c ip_vs_bypass_xmit.
+    template <class F>
+    void bypass(const PacketContext& context) noexcept;
 
     /// Linux: ip_vs_xmit.c ip_vs_tunnel_xmit.
     template <class F>
