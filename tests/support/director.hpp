@@ -23,7 +23,7 @@ public:
         std::vector<Bytes> punted;  ///< to the kernel
     };
 
-    explicit Director(std::uint16_t workers = 1) : shared_{configuration_, templates_, workers} {
+    explicit Director(std::uint16_t workers = 1) : shared_{configuration_, templates_, workers, 11} {
         set(ipvs::Sysctls{});
         add_route({net::Ipv4Address{std::uint32_t{0}}, 0}, forwarding::NextHop::Type::unicast);
         add_route({net::Ipv6Address{}, 0}, forwarding::NextHop::Type::unicast);
@@ -182,6 +182,13 @@ public:
             for (const std::uint8_t protocol : key != nullptr ? std::vector{static_cast<std::uint8_t>(key->protocol)} : marked) {
                 auto server = std::make_unique<forwarding::RealServer>();
                 server->key = {protocol, address, slot.port};
+                if (server->key.port.is_any()) ++configuration_.any_port_servers;
+                configuration_.real_servers.insert(std::move(server), reclaimer_);
+            }
+            if (key != nullptr && key->port == net::Port{std::uint16_t{21}}) {
+                auto server = std::make_unique<forwarding::RealServer>();
+                server->key = {6, address, {}};
+                ++configuration_.any_port_servers;
                 configuration_.real_servers.insert(std::move(server), reclaimer_);
             }
         }
