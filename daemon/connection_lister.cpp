@@ -26,7 +26,7 @@ void ConnectionLister::next(Deliver deliver) {
 }
 
 void ConnectionLister::ask() {
-    if (worker_ == mail_.workers()) return list_templates();
+    if (worker_ == mail_.workers()) return list_shared();
     auto request = std::make_unique<forwarding::WorkerRequest>();
     request->kind = forwarding::WorkerRequest::Kind::list_connections;
     request->cursor = cursor_;
@@ -50,12 +50,16 @@ void ConnectionLister::answered(forwarding::WorkerRequest& request) {
     std::exchange(deliver_, {})(std::move(piece));
 }
 
-void ConnectionLister::list_templates() {
+void ConnectionLister::list_shared() {
     std::string piece;
     const auto append = [&](const ipvs::ConnectionView& seen) { append_(piece, seen); };
     while (workers_ != nullptr && piece.empty() &&
            template_cursor_ != forwarding::PersistenceTable::end) {
         template_cursor_ = workers_->visit_templates(template_cursor_, page, append);
+    }
+    while (workers_ != nullptr && piece.empty() &&
+           expected_cursor_ != forwarding::ExpectedConnections::end) {
+        expected_cursor_ = workers_->visit_expected(expected_cursor_, append);
     }
     std::exchange(deliver_, {})(std::move(piece));
 }

@@ -12,8 +12,8 @@ namespace nlvs::daemon {
 
 /// /proc/net/ip_vs_conn and ip_vs_conn_sync: asks one worker after the other for a page of its
 /// connections and prints it, so that ten million of them cost no more memory than one page and
-/// a worker never more than one page's time. The persistence templates, which the workers share,
-/// come last.
+/// a worker never more than one page's time. What the workers share comes last: the persistence
+/// templates, and FTP's data connections that nobody has begun.
 /// Thread: control.
 class ConnectionLister final : public TextSource {
 public:
@@ -30,7 +30,7 @@ public:
 private:
     void ask();
     void answered(forwarding::WorkerRequest& request);
-    void list_templates();
+    void list_shared();
 
     WorkerMail& mail_;
     WorkerGroup* workers_;
@@ -39,6 +39,7 @@ private:
     std::size_t worker_ = 0;
     std::uint64_t cursor_ = 0;
     std::uint32_t template_cursor_ = 0;
+    std::uint32_t expected_cursor_ = 0;
     Deliver deliver_;
     std::shared_ptr<ConnectionLister*> self_;  ///< expires with the lister
 };

@@ -72,6 +72,8 @@ public:
     ipvs::Statistics totals() const override { return statistics_.totals(); }
 
     const ipvs::Sysctls& sysctls() const noexcept { return sysctls_; }
+
+    const forwarding::FtpPorts& ftp_ports() const noexcept { return configuration_.ftp_ports; }
     /// Already validated; visible to workers on return.
     void set_sysctls(const ipvs::Sysctls& sysctls);
 

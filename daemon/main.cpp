@@ -59,6 +59,7 @@ void serve(const Options& options, bool fresh, const Log& log) {
     forwarding::QuiescentState quiescence;
     forwarding::Reclaimer reclaimer{quiescence};
     const auto configuration = std::make_unique<forwarding::Configuration>();
+    configuration->ftp_ports = options.ftp_ports;
     std::optional<DataPlane> data_plane;
     std::vector<WorkerAccess> workers;
     if (!options.ports.empty()) {

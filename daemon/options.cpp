@@ -224,6 +224,23 @@ void read_punt(TableReader& reader, Options& options) {
     }
 }
 
+void read_ftp(TableReader& reader, Options& options) {
+    const toml::node* node = reader.take("ports");
+    if (node == nullptr) return;
+    forwarding::FtpPorts& ftp = options.ftp_ports;
+    if (!node->is_array() || node->as_array()->size() > forwarding::FtpPorts::most) {
+        reader.fail(
+            *node, fmt::format("ports must be an array of at most {} ports", forwarding::FtpPorts::most)
+        );
+    }
+    ftp.count = 0;
+    for (const toml::node& element : *node->as_array()) {
+        const net::Port port{static_cast<std::uint16_t>(reader.number(element, "a port", 1, 65535))};
+        if (ftp.find(port)) reader.fail(element, fmt::format("port {} is there twice", port.host()));
+        ftp.ports[ftp.count++] = port;
+    }
+}
+
 std::optional<std::filesystem::path> read_directory(TableReader& reader, std::string_view key) {
     const toml::node* node = reader.take(key);
     if (node == nullptr) return std::nullopt;
@@ -257,6 +274,7 @@ Options read_root(const toml::table& table, const std::string& file) {
     section(root, "routing", [&](TableReader& reader) {
         reader.read("in_engine", options.routes_packets);
     });
+    section(root, "ftp", [&](TableReader& reader) { read_ftp(reader, options); });
     section(root, "punt", [&](TableReader& reader) { read_punt(reader, options); });
     section(root, "journal", [&](TableReader& reader) { read_journal(reader, options); });
     section(root, "log", [&](TableReader& reader) {

@@ -11,6 +11,7 @@
 #include "daemon/command_line.hpp"
 #include "daemon/journal.hpp"
 #include "daemon/log.hpp"
+#include "forwarding/config/ftp_ports.hpp"
 #include "forwarding/kernel_path.hpp"
 
 namespace nlvs::daemon {
@@ -39,6 +40,7 @@ struct Options {
     unsigned memory_megabytes = 128;
     std::uint32_t maximum_connections = 4'000'000;  ///< of each family, all workers together
     forwarding::PuntRates punt_rates;
+    forwarding::FtpPorts ftp_ports;
     bool routes_packets = true;  ///< of no service, where the kernel would
     LogLevel log_level = LogLevel::notice;
     LogTarget log_target = LogTarget::automatic;

@@ -1,5 +1,6 @@
 #include "daemon/procfs_files.hpp"
 
+#include "compat/net/ip_protocol.hpp"
 #include "compat/procfs/applications_text.hpp"
 #include "compat/procfs/connections_text.hpp"
 #include "compat/procfs/statistics_text.hpp"
@@ -22,6 +23,19 @@ std::string per_cpu_text(const ControlPlane& control) {
         workers.push_back(statistics.worker_totals(i));
     }
     return procfs::statistics_per_cpu_text(workers, control.totals());
+}
+
+/// Linux: ip_vs_app.c ip_vs_app_seq_show — the port registered last comes first.
+std::string applications_text(const forwarding::FtpPorts& ftp, const WorkerGroup* workers) {
+    std::string text{procfs::applications_header};
+    for (std::size_t i = ftp.count; i-- > 0;) {
+        const std::uint32_t users = workers != nullptr ? workers->control_connections(i) : 0;
+        procfs::append_application(
+            text, {static_cast<std::uint8_t>(net::IpProtocol::tcp), ftp.ports[i],
+                   static_cast<std::int32_t>(users), "ftp"}
+        );
+    }
+    return text;
 }
 
 /// Linux: ip_vs_lblc.c, ip_vs_lblcr.c — the files come with the modules, which the first service
@@ -55,7 +69,8 @@ std::vector<ProcfsFile> procfs_files(
 ) {
     std::vector<ProcfsFile> files{
         {"/net/ip_vs", [&] { return std::make_unique<ServicesText>(control); }, {}, {}},
-        {"/net/ip_vs_app", [] { return ready(std::string{procfs::applications_header}); }, {}, {}},
+        {"/net/ip_vs_app",
+         [&control, workers] { return ready(applications_text(control.ftp_ports(), workers)); }, {}, {}},
         {"/net/ip_vs_conn",
          [&mail, workers] {
              return std::make_unique<ConnectionLister>(

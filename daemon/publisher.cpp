@@ -30,29 +30,38 @@ forwarding::ForwardingMethod method_of(const ipvs::DestinationSpec& spec) noexce
 }
 
 /// Under which keys replies of a masquerade destination are recognised. A firewall mark covers
-/// all protocols; a destination port of 0 keeps the packet's own and is entered as 0.
+/// all protocols; where a packet may keep its own port, port 0 is entered, too.
 struct RealServerKeys {
-    std::array<forwarding::RealServerKey, 3> keys;
+    std::array<forwarding::RealServerKey, 6> keys;
     std::size_t count = 0;
 
     auto begin() const noexcept { return keys.begin(); }
     auto end() const noexcept { return keys.begin() + static_cast<std::ptrdiff_t>(count); }
 };
 
+/// Do connections of the service, or data connections that its connections announce, go to other
+/// ports than the destination's? Those of firewall marks may: persistent ones keep the packet's.
+bool takes_any_port(const ipvs::EndpointKey& service, const forwarding::FtpPorts& ftp) noexcept {
+    const bool tcp = service.protocol == static_cast<std::uint8_t>(net::IpProtocol::tcp);
+    return service.port.is_any() || (tcp && (service.port == ftp_port || ftp.find(service.port)));
+}
+
 RealServerKeys real_server_keys(
-    const ipvs::ServiceKey& service, const ipvs::DestinationSpec& spec
+    const ipvs::ServiceKey& service, const ipvs::DestinationSpec& spec,
+    const forwarding::FtpPorts& ftp
 ) {
     RealServerKeys result;
-    const auto add = [&](std::uint8_t protocol, net::Port port) {
+    const auto add = [&](std::uint8_t protocol, net::Port port, bool any) {
         result.keys[result.count++] = {protocol, spec.key.address, port};
+        if (any && !port.is_any()) result.keys[result.count++] = {protocol, spec.key.address, {}};
     };
     if (const auto* endpoint = std::get_if<ipvs::EndpointKey>(&service)) {
         const net::Port port = spec.key.port.is_any() ? endpoint->port : spec.key.port;
-        add(static_cast<std::uint8_t>(endpoint->protocol), port);
+        add(endpoint->protocol, port, takes_any_port(*endpoint, ftp));
         return result;
     }
     for (const auto protocol : {net::IpProtocol::tcp, net::IpProtocol::udp, net::IpProtocol::sctp}) {
-        add(static_cast<std::uint8_t>(protocol), spec.key.port);
+        add(static_cast<std::uint8_t>(protocol), spec.key.port, true);
     }
     return result;
 }
@@ -74,7 +83,12 @@ Publisher::Publisher(
       reclaimer_{reclaimer},
       workers_{std::move(workers)},
       tracker_{tracker},
-      slots_{std::make_shared<Slots>()} {}
+      slots_{std::make_shared<Slots>()} {
+    forwarding::prepare_bypass(configuration_.destinations);
+    for (const auto& worker : workers_) {
+        worker.counters->destinations.ensure(forwarding::bypass_destination.value);
+    }
+}
 
 bool Publisher::add_service(RegisteredService& service) {
     const auto id = slots_->services.allocate();
@@ -258,9 +272,10 @@ void Publisher::add_real_server(
     const RegisteredService& service, const ipvs::DestinationSpec& spec
 ) {
     if (method_of(spec) != forwarding::ForwardingMethod::masquerade) return;
-    for (const auto& key : real_server_keys(service.key, spec)) {
+    for (const auto& key : real_server_keys(service.key, spec, configuration_.ftp_ports)) {
         const auto* present = configuration_.real_servers.find(key);
         const std::uint32_t services = present != nullptr ? present->services : 0;
+        if (services == 0 && key.port.is_any()) ++configuration_.any_port_servers;
         configuration_.real_servers.insert(
             std::make_unique<forwarding::RealServer>(key, services + 1), reclaimer_
         );
@@ -271,10 +286,11 @@ void Publisher::remove_real_server(
     const RegisteredService& service, const ipvs::DestinationSpec& spec
 ) {
     if (method_of(spec) != forwarding::ForwardingMethod::masquerade) return;
-    for (const auto& key : real_server_keys(service.key, spec)) {
+    for (const auto& key : real_server_keys(service.key, spec, configuration_.ftp_ports)) {
         const auto* present = configuration_.real_servers.find(key);
         if (present == nullptr) continue;
         if (present->services == 1) {
+            if (key.port.is_any()) --configuration_.any_port_servers;
             configuration_.real_servers.remove(key, reclaimer_);
         } else {
             configuration_.real_servers.insert(

@@ -73,7 +73,7 @@ public:
 
 private:
     struct Slots {
-        SlotAllocator<forwarding::DestinationId> destinations{forwarding::DestinationTable::capacity};
+        SlotAllocator<forwarding::DestinationId> destinations{forwarding::bypass_destination.value};
         SlotAllocator<forwarding::ServiceId> services{forwarding::DestinationTable::capacity};
     };
 

@@ -19,6 +19,8 @@ using forwarding::WorkerId;
 /// second between two maintenance rounds, with some to spare.
 constexpr std::uint32_t connections_ahead = 64 * 1024;
 constexpr std::uint32_t templates_ahead = 4 * 1024;
+/// Only while there is a service of port 21; others pay when they need it.
+constexpr std::uint32_t controls_ahead = 4 * 1024;
 constexpr std::uint32_t templates_expired_at_once = 16 * 1024;
 
 std::uint64_t secret() {
@@ -60,7 +62,7 @@ WorkerGroup::WorkerGroup(
     const std::vector<GroupPort>& ports, const WorkerGroupSettings& settings
 )
     : templates_{configuration.destinations, secret(), clock_.read().ticks},
-      shared_{configuration, templates_, settings.workers} {
+      shared_{configuration, templates_, settings.workers, secret()} {
     std::vector<forwarding::WorkerPort> worker_ports;
     for (PortIndex index = 0; index < ports.size(); ++index) {
         const GroupPort& port = ports[index];
@@ -119,6 +121,10 @@ void WorkerGroup::maintain() noexcept {
         worker->state().connections_v6.reserve(connections_ahead);
     }
     templates_.reserve(templates_ahead);
+    if (shared_.configuration.ftp_services.load(std::memory_order_relaxed) != 0) {
+        shared_.controls.reserve(controls_ahead);
+        shared_.expected.reserve(controls_ahead);
+    }
     const forwarding::Time now = clock_.read();
     templates_.expire(now.ticks, templates_expired_at_once, [this](forwarding::TemplateId id) {
         if (template_kept_) template_kept_(id);
@@ -126,6 +132,7 @@ void WorkerGroup::maintain() noexcept {
     reserve_sync_ends();
     if (now.ticks - last_drop_ < forwarding::ticks_per_second) return;
     last_drop_ = now.ticks;
+    shared_.expected.expire(now.ticks);
     const forwarding::Settings* settings = shared_.configuration.settings.current();
     if (settings != nullptr && settings->drop_entry) {
         templates_.drop_idle(forwarding::EntryDropper::share);

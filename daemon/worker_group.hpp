@@ -78,13 +78,24 @@ public:
         template_kept_ = std::move(kept);
     }
 
+    /// As ExpectedConnections::visit, now.
+    template <class Visitor>
+    std::uint32_t visit_expected(std::uint32_t from, Visitor&& visitor) {
+        return shared_.expected.visit(from, clock_.read().ticks, std::forward<Visitor>(visitor));
+    }
+
+    /// FTP control connections to one of the FtpPorts.
+    std::uint32_t control_connections(std::size_t port) const noexcept {
+        return shared_.controls.users(port);
+    }
+
     std::uint16_t size() const noexcept { return static_cast<std::uint16_t>(workers_.size()); }
 
     const forwarding::WorkerState& worker(forwarding::WorkerId id) const noexcept {
         return workers_[id]->state();
     }
 
-    /// Commits memory ahead of need and ends templates whose time is over.
+    /// Commits memory ahead of need and ends templates and expected connections whose time is over.
     void maintain() noexcept;
 
     /// Next neighbour that a worker wants resolved; false when there is none.

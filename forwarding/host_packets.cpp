@@ -46,6 +46,7 @@ void Pipeline::reply_of_host(const PacketContext& context) noexcept {
     if (!found) {
         const WorkerId owner = shared_.steering.owner(key.destination, key.destination_port);
         if (owner == worker_.id || context.taken_over) {
+            if (shared_.expected.count() != 0 && begin_expected<F>(context)) return;
             return worker_.output.transmit(context.port, context.packet);
         }
         return worker_.outgoing.add(
@@ -57,6 +58,17 @@ void Pipeline::reply_of_host(const PacketContext& context) noexcept {
         return worker_.output.transmit(context.port, context.packet);
     }
     Connection<F>& connection = *found.connection;
+    if (connection.has(ConnectionFlags::application) && !is_error) {
+        Parsed parsed = context.parsed;
+        if (!hear_server<F>(context, connection, parsed)) return;
+        return return_reply_of_host<F>(context.with(parsed), connection);
+    }
+    return_reply_of_host<F>(context, connection);
+}
+
+template <class F>
+void Pipeline::return_reply_of_host(const PacketContext& context, Connection<F>& connection) noexcept {
+    const bool is_error = context.parsed.kind == PacketKind::icmp_error;
     worker_.counters.destinations[connection.destination_id.value].count_out(
         1, context.parsed.l3_length
     );
@@ -75,5 +87,8 @@ void Pipeline::reply_of_host(const PacketContext& context) noexcept {
         )
     );
 }
+
+template void Pipeline::reply_of_host<V4>(const PacketContext&) noexcept;
+template void Pipeline::reply_of_host<V6>(const PacketContext&) noexcept;
 
 }  // namespace nlvs::forwarding

@@ -113,7 +113,7 @@ bool Pipeline::relay_tunnel_error(const PacketContext& context) noexcept {
     worker_.counters.destinations[found.connection->destination_id.value].count_out(
         1, static_cast<std::uint64_t>(context.parsed.l3_offset) + context.parsed.l3_length - about->l3_offset
     );
-    transmit_.relay_tunnel_error(context, *about, slot, *tunnel);
+    transmit_.relay_tunnel_error(context, *about, slot);
     return true;
 }
 

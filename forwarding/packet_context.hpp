@@ -27,6 +27,11 @@ struct PacketContext {
         return {piece, parsed, settings, hash, port, taken_over, now, from_host, hint};
     }
 
+    /// The same packet after its lengths have changed.
+    PacketContext with(const Parsed& changed) const noexcept {
+        return {packet, changed, settings, hash, port, taken_over, now, from_host};
+    }
+
     std::byte* data() const noexcept { return rte_pktmbuf_mtod(packet, std::byte*); }
 
     std::byte* l3() const noexcept { return data() + parsed.l3_offset; }

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "forwarding/packet/partial_checksum.hpp"
+#include "forwarding/packet/unicast.hpp"
 #include "forwarding/route_query.hpp"
 
 namespace nlvs::forwarding {
@@ -174,12 +175,25 @@ template <class F>
     worker_.counters.destinations[connection.destination_id.value].count_in(1, context.parsed.l3_length);
     ++connection.in_packets;
     lifecycle_.advance(context, connection, Direction::request);
+    if (connection.has(ConnectionFlags::application)) [[unlikely]] {
+        if (!hear_client<F>(context, connection)) return;
+    }
     transmit_.request(context, connection, slot);
     if (context.settings.sync_master) [[unlikely]] sync_.sync<F>(context, connection);
 }
 
 template <class F>
 void Pipeline::reply(const PacketContext& context, Connection<F>& connection) noexcept {
+    if (connection.has(ConnectionFlags::application)) [[unlikely]] {
+        Parsed parsed = context.parsed;
+        if (!hear_server<F>(context, connection, parsed)) return;
+        return return_reply<F>(context.with(parsed), connection);
+    }
+    return_reply<F>(context, connection);
+}
+
+template <class F>
+void Pipeline::return_reply(const PacketContext& context, Connection<F>& connection) noexcept {
     const bool masquerade = connection.method() == ForwardingMethod::masquerade;
     if (masquerade && !may_be_forwarded(context.parsed)) [[unlikely]] {
         return transmit_.reject<F>(context, IcmpError::time_exceeded, 0, DropReason::ttl_exceeded);
@@ -220,6 +234,7 @@ void Pipeline::miss(const PacketContext& context) noexcept {
             owner, context.port, context.packet, shared_.hand_over, worker_.counters
         );
     }
+    if (shared_.expected.count() != 0 && begin_expected<F>(context)) return;
     if (may_be_of_server(context.settings.sysctls) && take_from_server<F>(context)) return;
     if (service == nullptr || !Lifecycle::may_schedule(context.parsed, context.settings.sysctls)) {
         return pass_on(context);
@@ -235,7 +250,10 @@ void Pipeline::miss(const PacketContext& context) noexcept {
 template <class F>
 void Pipeline::open(const PacketContext& context, const Service& service) noexcept {
     Connection<F> one_packet{};
-    const auto opened = lifecycle_.open<F>(context, service, one_packet);
+    auto opened = lifecycle_.open<F>(context, service, one_packet);
+    if (opened.refusal == Lifecycle::Refusal::no_destination && bypasses<F>(context, service)) {
+        opened = lifecycle_.open_bypass<F>(context, service, one_packet);
+    }
     switch (opened.refusal) {
         case Lifecycle::Refusal::none: break;
         case Lifecycle::Refusal::no_destination: {
@@ -259,6 +277,16 @@ void Pipeline::open(const PacketContext& context, const Service& service) noexce
     if (connection.has(ConnectionFlags::one_packet)) lifecycle_.unbind(connection);
 }
 
+/// Linux: ip_vs_core.c ip_vs_leave — sysctl cache_bypass, for caches that rules and routes put in
+/// the way of traffic to others.
+template <class F>
+bool Pipeline::bypasses(const PacketContext& context, const Service& service) const noexcept {
+    if (context.settings.sysctls.cache_bypass == 0) return false;
+    const auto& to = context.parsed.template flow<F>().destination;
+    return std::holds_alternative<ipvs::FirewallMarkKey>(service.key) && is_unicast(to) &&
+           !is_local<F>(to);
+}
+
 template <class F>
 WorkerId Pipeline::owner_of(
     const PacketContext& context, const FlowKey<F>& key, const Service* service
@@ -272,14 +300,15 @@ WorkerId Pipeline::owner_of(
             !meets_replies && shared_.ports[context.port].flow_affine && !may_be_synced;
         return stays ? worker_.id : shared_.steering.owner(key.source, key.source_port);
     }
-    if ((has_marked_services() || takes_synced()) && is_local<F>(key.destination)) {
+    const bool expects =
+        has_marked_services() || takes_synced() || shared_.expected.count() != 0;
+    if (expects && is_local<F>(key.destination)) {
         return shared_.steering.owner(key.source, key.source_port);
     }
     const Configuration& configuration = shared_.configuration;
     RealServerKey server{key.protocol, key.source, key.source_port};
     const RealServer* known = configuration.real_servers.find(server);
-    if (known == nullptr && has_marked_services()) {
-        // A destination that keeps the client's choice of port answers from any.
+    if (known == nullptr && configuration.any_port_servers.load(std::memory_order_relaxed) != 0) {
         server.port = net::Port{};
         known = configuration.real_servers.find(server);
     }
@@ -382,7 +411,8 @@ void Pipeline::run_timers(Time now, std::uint32_t budget) noexcept {
 
 template <class F>
 void Pipeline::expire(Time now, std::uint32_t budget) noexcept {
-    worker_.connections<F>().expire(now.ticks, budget, [this](Connection<F>& connection) {
+    worker_.connections<F>().expire(now.ticks, budget, [this, now](Connection<F>& connection) {
+        if (!lifecycle_.may_expire(connection, now)) return false;
         lifecycle_.unbind(connection);
         return true;
     });
@@ -400,7 +430,7 @@ void Pipeline::drop_entries(Time now) noexcept {
     auto& table = worker_.connections<F>();
     if (table.size() == 0) return;
     const auto drop = [this, now](Connection<F>& connection) {
-        if (!worker_.dropper.drops(connection, now.ticks)) return;
+        if (!worker_.dropper.drops(connection, now.ticks) || lifecycle_.controls_others(connection)) return;
         lifecycle_.close(connection, Lifecycle::Release::dropped);
     };
     const ConnectionIndex end = table.end();
@@ -420,6 +450,7 @@ void Pipeline::expire_unavailable() noexcept {
             });
         }
     };
+    if (worker_.id == 0) shared_.expected.expire_unavailable();
     sweep(worker_.connections_v4);
     sweep(worker_.connections_v6);
 }
@@ -434,6 +465,8 @@ template WorkerId Pipeline::owner_of<V4>(
 template WorkerId Pipeline::owner_of<V6>(
     const PacketContext&, const FlowKey<V6>&, const Service*
 ) const noexcept;
+template void Pipeline::request<V4>(const PacketContext&, Connection<V4>&) noexcept;
+template void Pipeline::request<V6>(const PacketContext&, Connection<V6>&) noexcept;
 template void Pipeline::reply<V4>(const PacketContext&, Connection<V4>&) noexcept;
 template void Pipeline::reply<V6>(const PacketContext&, Connection<V6>&) noexcept;
 

@@ -86,9 +86,32 @@ private:
     void deliver(const PacketContext& context, Connection<F>& connection, DestinationSlot& slot) noexcept;
     template <class F>
     void reply(const PacketContext& context, Connection<F>& connection) noexcept;
+    template <class F>
+    void return_reply(const PacketContext& context, Connection<F>& connection) noexcept;
+
+    // FTP: ftp_packets.cpp.
+    template <class F>
+    [[nodiscard]] bool hear_client(const PacketContext& context, Connection<F>& connection) noexcept;
+    template <class F>
+    [[nodiscard]] bool hear_server(
+        const PacketContext& context, Connection<F>& connection, Parsed& parsed
+    ) noexcept;
+    template <class F>
+    bool expect_server(
+        const PacketContext& context, Connection<F>& connection, const FtpEndpoint& client
+    ) noexcept;
+    template <class F>
+    bool expect_client(
+        const PacketContext& context, const Connection<F>& connection, const FtpEndpoint& server
+    ) noexcept;
+    template <class F>
+    bool begin_expected(const PacketContext& context) noexcept;
+
     void forward_from_host(PortIndex port, rte_mbuf* packet, bool taken_over, Time now) noexcept;
     template <class F>
     void reply_of_host(const PacketContext& context) noexcept;
+    template <class F>
+    void return_reply_of_host(const PacketContext& context, Connection<F>& connection) noexcept;
     template <class F>
     void miss(const PacketContext& context) noexcept;
     bool may_be_of_server(const ipvs::Sysctls& sysctls) const noexcept {
@@ -100,6 +123,8 @@ private:
     bool take_from_server(const PacketContext& context) noexcept;
     template <class F>
     void open(const PacketContext& context, const Service& service) noexcept;
+    template <class F>
+    bool bypasses(const PacketContext& context, const Service& service) const noexcept;
     template <class F>
     const Service* find_service(const FlowKey<F>& key, std::uint32_t mark) const noexcept;
     template <class F>

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "forwarding/applications/control_connections.hpp"
+#include "forwarding/applications/expected_connections.hpp"
 #include "forwarding/clock.hpp"
 #include "forwarding/config/configuration.hpp"
 #include "forwarding/connections/connection_table.hpp"
@@ -35,11 +37,19 @@ struct PortTraits {
 
 /// What all workers of a daemon share: read-mostly tables and the crossings.
 struct Shared {
-    Shared(Configuration& tables, PersistenceTable& persistence, std::uint16_t workers)
-        : configuration{tables}, templates{persistence}, hand_over{workers}, steering{workers} {}
+    Shared(
+        Configuration& tables, PersistenceTable& persistence, std::uint16_t workers, std::uint64_t seed
+    )
+        : configuration{tables},
+          templates{persistence},
+          expected{tables.destinations, controls, seed},
+          hand_over{workers},
+          steering{workers} {}
 
     Configuration& configuration;  ///< read only, but for the atomics in DestinationSlot::totals
     PersistenceTable& templates;
+    ControlConnections controls;
+    ExpectedConnections expected;
     HandOver hand_over;
     Steering steering;
     std::array<PortTraits, max_ports> ports{};

@@ -9,6 +9,7 @@
 #include "compat/net/mac_address.hpp"
 #include "forwarding/config/adjacency.hpp"
 #include "forwarding/config/destination.hpp"
+#include "forwarding/config/ftp_ports.hpp"
 #include "forwarding/config/ingress.hpp"
 #include "forwarding/config/own_addresses.hpp"
 #include "forwarding/config/published.hpp"
@@ -141,6 +142,9 @@ struct Configuration {
     std::atomic<bool> takes_synced{false};
     DestinationTable destinations;
     RealServerTable real_servers;
+    /// How many of them answer from any port (key port 0).
+    std::atomic<std::uint32_t> any_port_servers{0};
+    FtpPorts ftp_ports;
     CallingServerTable calling_servers;
     std::atomic<std::uint32_t> calling_server_count{0};
     RoutingPolicy routes_v4{net::Family::inet};

@@ -12,6 +12,14 @@ std::uint32_t lower_bound(std::uint32_t upper, std::uint32_t lower) noexcept {
 
 }  // namespace
 
+void prepare_bypass(DestinationTable& destinations) {
+    destinations.ensure(bypass_destination.value);
+    DestinationSlot& slot = destinations[bypass_destination.value];
+    slot.method.store(ForwardingMethod::bypass, std::memory_order_relaxed);
+    slot.weight.store(1, std::memory_order_relaxed);
+    slot.available.store(true, std::memory_order_relaxed);
+}
+
 void DestinationSlot::set_link_mtu(std::uint32_t mtu) noexcept {
     link_mtu.store(mtu, std::memory_order_relaxed);
     route_mtu.store(mtu, std::memory_order_relaxed);

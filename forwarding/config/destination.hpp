@@ -81,4 +81,10 @@ static_assert(sizeof(DestinationSlot) == 128);
 
 using DestinationTable = SlotArray<DestinationSlot>;
 
+/// The slot of connections that have no destination and go where their packets say (sysctl
+/// cache_bypass): always available, of no service, and what it counts nobody reads.
+inline constexpr DestinationId bypass_destination{DestinationTable::capacity - 1};
+/// Makes it usable. Thread: control.
+void prepare_bypass(DestinationTable& destinations);
+
 }  // namespace nlvs::forwarding

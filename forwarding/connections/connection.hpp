@@ -27,6 +27,8 @@ struct ConnectionFlags {
     static constexpr std::uint16_t inactive = 0x0100;
     static constexpr std::uint16_t no_client_port = 0x0800;
     static constexpr std::uint16_t one_packet = 0x2000;
+    /// Not Linux's: a helper looks at every packet (FTP control connections).
+    static constexpr std::uint16_t application = 0x8000;
 };
 
 /// One connection, both directions. For V4 exactly one cache line, the only one that an
@@ -47,7 +49,7 @@ struct alignas(64) Connection {
     std::uint8_t state = 0;              ///< TcpState or SCTP state
     std::uint16_t flags = 0;             ///< ConnectionFlags
     std::uint16_t reply_generation = 0;  ///< low half of Configuration::routing_generation
-    DestinationId destination_id;        ///< none: cache bypass
+    DestinationId destination_id;        ///< or bypass_destination
     AdjacencyId reply_adjacency;         ///< cached next hop towards the client
     Ticks last_seen = 0;
     Ticks timeout = 0;
@@ -57,7 +59,7 @@ struct alignas(64) Connection {
     std::uint32_t announced_state : 4 = 0;  ///< `state` when the sync backup last heard of it
     std::uint32_t in_packets : 28 = 0;
     std::uint32_t persistence_template = TemplateId::none().value;
-    std::uint32_t extension = 0;  ///< spare: full-NAT, helpers
+    std::uint32_t control = 0;  ///< ControlIndex: FTP's, of a control connection or its data
 
     ForwardingMethod method() const noexcept {
         return static_cast<ForwardingMethod>(flags & ConnectionFlags::forwarding_mask);

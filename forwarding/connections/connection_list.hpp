@@ -22,7 +22,7 @@ ipvs::ConnectionView view_of(
     view.virtual_address = connection.virtual_address;
     view.virtual_port = connection.virtual_port;
     view.destination = connection.destination;
-    if (!connection.destination_id.is_none()) {
+    if (!connection.destination_id.is_none() && connection.destination_id != bypass_destination) {
         view.destination = destinations[connection.destination_id.value].address;
     }
     view.destination_port = connection.destination_port;

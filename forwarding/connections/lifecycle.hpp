@@ -60,7 +60,8 @@ public:
         if (sysctls.expire_nodest_conn != 0 && slot.weight.load(std::memory_order_relaxed) == 0)
             return true;
         if (sysctls.conn_reuse_mode == 0 ||
-            connection.persistence_template != TemplateId::none().value)
+            connection.persistence_template != TemplateId::none().value ||
+            is_tied(connection))
             return false;
         if (connection.protocol == static_cast<std::uint8_t>(net::IpProtocol::sctp)) {
             return static_cast<SctpState>(connection.state) == SctpState::closed;
@@ -89,6 +90,16 @@ public:
         if (is_dropped_by_rate(context.settings)) return {nullptr, Refusal::drop_rate};
         const auto choice = chooser_.choose<F>(context, service);
         if (choice.refusal != Refusal::none) return {nullptr, choice.refusal};
+        return make<F>(context.parsed.template flow<F>(), choice, service, context.now, one_packet);
+    }
+
+    /// A connection to where its packets say, as no destination is to be had.
+    /// Linux: ip_vs_core.c ip_vs_leave.
+    template <class F>
+    Opened<F> open_bypass(
+        const PacketContext& context, const Service& service, Connection<F>& one_packet
+    ) noexcept {
+        const Choice choice{bypass_destination, {}, {}, Refusal::none};
         return make<F>(context.parsed.template flow<F>(), choice, service, context.now, one_packet);
     }
 
@@ -160,6 +171,77 @@ public:
         }
     }
 
+    /// Gives a new connection the helper for its port, if there is one. Without memory it goes
+    /// unassisted. Linux: ip_vs_proto_tcp.c tcp_app_conn_bind.
+    template <class F>
+    void find_application(Connection<F>& connection) noexcept {
+        if (static_cast<net::IpProtocol>(connection.protocol) != net::IpProtocol::tcp ||
+            connection.method() != ForwardingMethod::masquerade) {
+            return;
+        }
+        const auto port = shared_.configuration.ftp_ports.find(connection.virtual_port);
+        if (!port) [[likely]] return;
+        connection.control = shared_.controls.open(*port);
+        if (connection.control != 0) connection.flags |= ConnectionFlags::application;
+    }
+
+    /// The data connection that `expected` was, counted already; null when the table is full.
+    template <class F>
+    Connection<F>* accept(const PacketContext& context, const ExpectedConnection& expected) noexcept {
+        ConnectionTable<F>& table = worker_.connections<F>();
+        Connection<F>* connection = table.allocate();
+        if (connection == nullptr) {
+            destination(expected.destination_id).totals.unbind(false);
+            shared_.controls.release(expected.control);
+            return nullptr;
+        }
+        connection->client = address_of<F>(expected.client);
+        connection->virtual_address = address_of<F>(expected.virtual_address);
+        connection->destination = address_of<F>(expected.destination);
+        connection->client_port = expected.client_port;
+        connection->virtual_port = expected.virtual_port;
+        connection->destination_port = expected.destination_port;
+        connection->protocol = static_cast<std::uint8_t>(net::IpProtocol::tcp);
+        connection->destination_id = expected.destination_id;
+        connection->control = expected.control;
+        connection->flags = static_cast<std::uint16_t>(
+            static_cast<std::uint16_t>(ForwardingMethod::masquerade) | ConnectionFlags::inactive
+        );
+        listen(context, *connection);
+        const FlowKey<F> key{connection->client, connection->virtual_address, connection->client_port,
+                             connection->virtual_port, connection->protocol};
+        // Of an earlier transfer between the same ports, with another server.
+        if (const auto known = table.find(key)) close(*known.connection);
+        table.insert(connection);
+        worker_.counters.opened.add(1);
+        return connection;
+    }
+
+    /// The data connection is about to begin, perhaps again. Linux: ip_vs_tcp_conn_listen.
+    template <class F>
+    void listen(const PacketContext& context, Connection<F>& connection) noexcept {
+        connection.state = static_cast<std::uint8_t>(ipvs::TcpState::listen);
+        connection.timeout = context.settings.state_timeouts.tcp[connection.state];
+        connection.last_seen = context.now.ticks;
+    }
+
+    /// Does an FTP data connection hold this one?
+    template <class F>
+    bool controls_others(const Connection<F>& connection) const noexcept {
+        return connection.has(ConnectionFlags::application) &&
+               shared_.controls.controls_others(connection.control);
+    }
+
+    /// May it go now that its time is over? If not it has been given more.
+    /// Linux: ip_vs_conn.c ip_vs_conn_expire.
+    template <class F>
+    bool may_expire(Connection<F>& connection, Time now) const noexcept {
+        if (!controls_others(connection)) return true;
+        connection.last_seen = now.ticks;
+        connection.timeout = 60 * ticks_per_second;
+        return false;
+    }
+
     using Release = PersistenceTable::Release;
 
     /// Forgets a connection: counts it off its destination and template and frees it.
@@ -177,6 +259,7 @@ public:
         if (connection.persistence_template != TemplateId::none().value) {
             shared_.templates.release({connection.persistence_template}, why);
         }
+        if (connection.control != 0) [[unlikely]] shared_.controls.release(connection.control);
         worker_.counters.expired.add(1);
     }
 
@@ -211,6 +294,7 @@ private:
         if (forgets) {
             connection->flags |= ConnectionFlags::one_packet;
         } else {
+            find_application(*connection);
             worker_.connections<F>().insert(connection);
         }
         destination(choice.destination).totals.bind();
@@ -252,11 +336,23 @@ private:
             (method == ForwardingMethod::masquerade ? 0 : ConnectionFlags::no_output)
         );
         if (slot.address.family() == F::family) {
-            if constexpr (std::is_same_v<F, V4>) {
-                connection.destination = slot.address.v4();
-            } else {
-                connection.destination = slot.address.v6();
-            }
+            connection.destination = address_of<F>(slot.address);
+        }
+    }
+
+    /// A data connection is its control connection's, and that one has to outlive it.
+    template <class F>
+    bool is_tied(const Connection<F>& connection) const noexcept {
+        return connection.control != 0 &&
+               (!connection.has(ConnectionFlags::application) || controls_others(connection));
+    }
+
+    template <class F>
+    static typename F::Address address_of(const net::IpAddress& address) noexcept {
+        if constexpr (std::is_same_v<F, V4>) {
+            return address.v4();
+        } else {
+            return address.v6();
         }
     }
 

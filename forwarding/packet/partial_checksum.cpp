@@ -47,7 +47,17 @@ bool complete_partial_checksum(rte_mbuf* packet, const Parsed& parsed) noexcept 
         return false;
     }
     write_transport_checksum(packet, parsed);
+    packet->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
     return true;
+}
+
+std::size_t restore_partial_checksum(std::byte* l4, const Parsed& parsed) noexcept {
+    const bool tcp = static_cast<net::IpProtocol>(parsed.protocol) == net::IpProtocol::tcp;
+    const std::size_t length =
+        tcp ? parsed.l4_length() : std::size_t{net::header_at<UdpHeader>(l4)->length.host()};
+    const std::size_t field = tcp ? offsetof(TcpHeader, checksum) : offsetof(UdpHeader, checksum);
+    net::store(l4 + field, net::Be16::from_wire(partial_value(parsed, length)));
+    return field;
 }
 
 }  // namespace nlvs::forwarding

@@ -55,7 +55,8 @@ void SyncSender::announce(const Connection<F>& connection) noexcept {
     announcement.client_port = connection.client_port;
     announcement.virtual_port = connection.virtual_port;
     announcement.destination_port = connection.destination_port;
-    announcement.flags = connection.flags;
+    announcement.flags =
+        connection.flags & static_cast<std::uint16_t>(~ConnectionFlags::application);
     announcement.protocol = connection.protocol;
     announcement.state = connection.state;
     send(announcement);

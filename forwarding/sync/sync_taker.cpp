@@ -127,6 +127,7 @@ Connection<F>* SyncTaker::make(const SyncedConnection& synced, Ticks now) noexce
     connection->flags = flags | ConnectionFlags::synced;
     connection->last_seen = now;
     connection->timeout = 3 * ticks_per_second;
+    lifecycle_.find_application(*connection);
     worker_.connections<F>().insert(connection);
     bound.totals.bind();
     if (!connection->has(ConnectionFlags::inactive)) {

@@ -8,6 +8,7 @@
 #include "forwarding/packet/headers/ipv4.hpp"
 #include "forwarding/packet/headers/ipv6.hpp"
 #include "forwarding/packet/transport_checksum.hpp"
+#include "forwarding/packet/unicast.hpp"
 #include "forwarding/transmit/direct_route.hpp"
 
 #include <algorithm>
@@ -73,15 +74,6 @@ TypeAndCode v6_of(IcmpError error) noexcept {
             break;
     }
     return {static_cast<std::uint8_t>(Icmpv6Type::time_exceeded), 0};
-}
-
-/// 224/4, 240/4 (with limited broadcast) and 0/8 are no single host's.
-bool is_unicast(net::Ipv4Address a) noexcept {
-    return a.host() < 0xE0000000 && a.host() >> 24 != 0;
-}
-
-bool is_unicast(const net::Ipv6Address& a) noexcept {
-    return a.bytes()[0] != 0xFF && a != net::Ipv6Address{};
 }
 
 bool may_tell_sender(const rte_mbuf* packet, const Parsed& parsed, IcmpError error) noexcept {

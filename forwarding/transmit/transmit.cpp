@@ -56,10 +56,40 @@ void Transmit::reject(
 template void Transmit::reject<V4>(const PacketContext&, IcmpError, std::uint32_t, DropReason) noexcept;
 template void Transmit::reject<V6>(const PacketContext&, IcmpError, std::uint32_t, DropReason) noexcept;
 
+template <class F>
+void Transmit::bypass(const PacketContext& context) noexcept {
+    RouteQuery query;
+    if constexpr (F::family == net::Family::inet) {
+        query.destination = net::header_at<Ipv4Header>(context.l3())->destination.get();
+    } else {
+        query.destination = net::header_at<Ipv6Header>(context.l3())->destination.get();
+    }
+    const auto way = find_way(query, context.hash);
+    if (!way) return reject<F>(context, IcmpError::host_unreachable, 0, DropReason::no_route);
+    if (!may_be_forwarded(context.parsed)) {
+        return reject<F>(context, IcmpError::time_exceeded, 0, DropReason::ttl_exceeded);
+    }
+    const MtuVerdict verdict = check_mtu(context.parsed, way->mtu);
+    if (verdict == MtuVerdict::too_big) {
+        return reject<F>(context, IcmpError::too_big, way->mtu, DropReason::too_big);
+    }
+    decrement_ttl<F>(context.l3());
+    const std::uint16_t l3_offset = context.parsed.l3_offset;
+    if (verdict == MtuVerdict::fits) return send_along(*way, context, l3_offset, F::family);
+    FragmentTrain train;
+    const std::uint32_t size = fragment_size(context.parsed, way->mtu);
+    if (!cut(context.packet, l3_offset, F::family, size, train)) return;
+    for (std::size_t i = 0; i < train.size; ++i) {
+        send_along(*way, context.with(train.packets[i]), 0, F::family);
+    }
+}
+
+template void Transmit::bypass<V4>(const PacketContext&) noexcept;
+template void Transmit::bypass<V6>(const PacketContext&) noexcept;
+
 /// Linux: ip_vs_core.c ip_vs_in_icmp, "Sending ICMP".
 void Transmit::relay_tunnel_error(
-    const PacketContext& context, const Tunnelled& about, DestinationSlot& slot,
-    const TunnelHeader& tunnel
+    const PacketContext& context, const Tunnelled& about, DestinationSlot& slot
 ) noexcept {
     const auto& icmp = *net::header_at<IcmpHeader>(context.l4());
     const auto high = std::uint32_t{icmp.unused.get().host()};
@@ -71,7 +101,8 @@ void Transmit::relay_tunnel_error(
         constexpr std::uint32_t least = 68;
         slot.learn_mtu(icmp.next_hop_mtu.get().host(), context.now.ticks);
         message.rest = slot.route_mtu.load(std::memory_order_relaxed);
-        if (message.rest > least + tunnel.length) message.rest -= tunnel.length;
+        const std::uint32_t headers = about.l3_offset - std::uint32_t{context.parsed.inner_l3_offset};
+        if (message.rest > least + headers) message.rest -= headers;
     }
     Parsed inner;
     inner.kind = PacketKind::transport;

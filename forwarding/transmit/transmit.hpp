@@ -34,6 +34,7 @@ public:
         if (slot.local.load(std::memory_order_relaxed)) return request_to_host(context, connection);
         // Linux: ip_vs_xmit.c __ip_vs_get_out_rt — before anything of the packet has changed.
         if (slot.adjacency.load(std::memory_order_relaxed) == nullptr) [[unlikely]] {
+            if (connection.method() == ForwardingMethod::bypass) return bypass<F>(context);
             return reject<F>(context, IcmpError::host_unreachable, 0, DropReason::no_route);
         }
         if (!may_be_forwarded(context.parsed)) [[unlikely]] {
@@ -140,8 +141,7 @@ public:
     /// Tells the client of a request what a router on the way to its tunnel's end said about it.
     /// The error itself, in `context`, has been understood and ends here.
     void relay_tunnel_error(
-        const PacketContext& context, const Tunnelled& about, DestinationSlot& slot,
-        const TunnelHeader& tunnel
+        const PacketContext& context, const Tunnelled& about, DestinationSlot& slot
     ) noexcept;
 
     /// To the kernel, through the shadow interface of the port it came from.
@@ -197,6 +197,10 @@ private:
         punt(context);
     }
 
+    /// By the route to where the packet says. Linux: ip_vs_xmit.c ip_vs_bypass_xmit.
+    template <class F>
+    void bypass(const PacketContext& context) noexcept;
+
     /// Linux: ip_vs_xmit.c ip_vs_tunnel_xmit.
     template <class F>
     void through_tunnel(const PacketContext& context, DestinationSlot& slot) noexcept {
@@ -209,12 +213,13 @@ private:
         }
         const bool discovery = context.settings.sysctls.pmtu_disc != 0;
         const std::uint32_t mtu = slot.route_mtu.load(std::memory_order_relaxed);
-        switch (check_tunnel_mtu(context.parsed, *header, mtu, discovery)) {
+        const std::uint32_t left = mtu - option_length(*context.packet, context.parsed, *header);
+        switch (check_tunnel_mtu(context.parsed, *header, left, discovery)) {
             case MtuVerdict::fits:
             case MtuVerdict::fragment: break;
             case MtuVerdict::too_big:
                 return reject<F>(
-                    context, IcmpError::too_big, tunnel_mtu(*header, mtu), DropReason::too_big
+                    context, IcmpError::too_big, tunnel_mtu(*header, left), DropReason::too_big
                 );
             case MtuVerdict::drop: return drop(context.packet, DropReason::too_big);
         }

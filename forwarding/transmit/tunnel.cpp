@@ -142,6 +142,21 @@ void fill_gue(
     udp.checksum = net::Be16::from_wire(checksum == 0 ? std::uint16_t{0xFFFF} : checksum);
 }
 
+/// Behind the GUE header, whose end is at `offset`. Linux: ip_vs_xmit.c ipvs_gue_encap.
+void write_remote_checksum(rte_mbuf* packet, const Parsed& parsed, std::size_t offset) noexcept {
+    std::byte* at = rte_pktmbuf_mtod_offset(packet, std::byte*, offset);
+    auto& gue = *net::header_at<GueHeader>(at - sizeof(GueHeader));
+    gue.version_control_length = sizeof(GueRemoteChecksum) / 4;
+    gue.flags = net::Be16{GueRemoteChecksum::has_private_flags};
+    const std::size_t start = std::size_t{parsed.l4_offset} - parsed.l3_offset;
+    const std::size_t field =
+        restore_partial_checksum(at + sizeof(GueRemoteChecksum) + start, parsed);
+    auto& option = *net::header_at<GueRemoteChecksum>(at);
+    option.private_flags = net::Be32{GueRemoteChecksum::remote_checksum};
+    option.start = net::Be16{static_cast<std::uint16_t>(start)};
+    option.offset = net::Be16{static_cast<std::uint16_t>(start + field)};
+}
+
 template <class Inner>
 void fill_gre(
     rte_mbuf* packet, const TunnelHeader& header, std::size_t offset, std::size_t length
@@ -217,17 +232,22 @@ template <class Inner>
 bool encapsulate(
     rte_mbuf* packet, const Parsed& parsed, const TunnelHeader& header, const Encapsulation& how
 ) noexcept {
-    if (rte_pktmbuf_headroom(packet) + parsed.l3_offset < header.length) return false;
+    const std::uint32_t options = option_length(*packet, parsed, header);
+    const std::uint32_t prepended = header.length + options;
+    if (rte_pktmbuf_headroom(packet) + parsed.l3_offset < prepended) return false;
     const InnerHeader inner =
         inner_header<Inner>(rte_pktmbuf_mtod_offset(packet, std::byte*, parsed.l3_offset));
     // Padding of a short Ethernet frame must not end up inside the tunnel.
     const std::size_t end = std::size_t{parsed.l3_offset} + parsed.l3_length;
     if (packet->pkt_len > end) truncate(packet, end);
     rte_pktmbuf_adj(packet, parsed.l3_offset);
-    auto* l3 = reinterpret_cast<std::byte*>(rte_pktmbuf_prepend(packet, header.length));
+    auto* l3 = reinterpret_cast<std::byte*>(
+        rte_pktmbuf_prepend(packet, static_cast<std::uint16_t>(prepended))
+    );
     copy_header(l3, header);
+    if (options != 0) [[unlikely]] write_remote_checksum(packet, parsed, header.length);
 
-    const std::size_t length = std::size_t{header.length} + parsed.l3_length;
+    const std::size_t length = std::size_t{prepended} + parsed.l3_length;
     std::size_t l4_offset = 0;
     if (header.outer == net::Family::inet) {
         const auto& prepared = *net::header_at<Ipv4Header>(header.bytes.data());

@@ -4,7 +4,9 @@
 #include "compat/net/ip_address.hpp"
 #include "forwarding/config/destination.hpp"
 #include "forwarding/packet/flow.hpp"
+#include "forwarding/packet/headers/gue.hpp"
 #include "forwarding/packet/parsed.hpp"
+#include "forwarding/packet/partial_checksum.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -30,17 +32,26 @@ namespace nlvs::forwarding {
 ///
 ///   bytes prepended    over IPv4    over IPv6
 ///   IP-IP              20           40
-///   GUE                32           52
+///   GUE                32           52          and 8 with remote checksum offload
 ///   GRE                24 or 28     44 or 48 (with checksum)
 /// Linux: ip_vs_xmit.c ip_vs_tunnel_xmit, ip_vs_tunnel_xmit_v6.
 
 /// Bits of ipvs::Tunnel::flags. Linux: IP_VS_TUNNEL_ENCAP_FLAG_*.
 struct TunnelFlags {
     static constexpr std::uint16_t checksum = 0x1;
-    /// Linux adds the remote-checksum option only to packets whose own checksum is unfinished;
-    /// here there are none, and what is left of it is the UDP checksum.
+    /// GUE's remote checksum offload: a packet that came with a partial checksum stays so, and an
+    /// option tells the far end how to complete it. Others get the UDP checksum.
     static constexpr std::uint16_t remote_checksum = 0x2;
 };
+
+/// Bytes of options that the packet gets besides the header.
+inline std::uint32_t option_length(
+    const rte_mbuf& packet, const Parsed& parsed, const TunnelHeader& header
+) noexcept {
+    const bool remote = header.tunnel.type == ipvs::TunnelType::gue &&
+                        (header.tunnel.flags & TunnelFlags::remote_checksum) != 0;
+    return remote && was_partial(packet, parsed) ? sizeof(GueRemoteChecksum) : 0;
+}
 
 /// Both addresses of one family. Thread: control.
 TunnelHeader build_tunnel_header(

@@ -173,9 +173,13 @@ struct RandomCommands : ControlFixture {
     ) {
         if (const auto* endpoint = std::get_if<ipvs::EndpointKey>(&key)) {
             ++real_servers[{6, spec.key.port.is_any() ? endpoint->port : spec.key.port}];
+            if (endpoint->port.is_any() || endpoint->port.host() == 21) ++real_servers[{6, {}}];
             return;
         }
-        for (const auto protocol : {std::uint8_t{6}, std::uint8_t{17}, std::uint8_t{132}}) ++real_servers[{protocol, spec.key.port}];
+        for (const auto protocol : {std::uint8_t{6}, std::uint8_t{17}, std::uint8_t{132}}) {
+            ++real_servers[{protocol, spec.key.port}];
+            ++real_servers[{protocol, {}}];
+        }
     }
 
     std::mt19937 random;

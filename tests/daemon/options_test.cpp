@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <string>
+#include <vector>
 
 namespace nlvs::daemon {
 namespace {
@@ -26,6 +27,26 @@ BOOST_AUTO_TEST_CASE(an_empty_file_is_the_control_plane_alone) {
     BOOST_TEST(!options.run_directory.has_value());
     BOOST_TEST(!options.journal_directory.has_value());
     BOOST_TEST((options.journal_sync == JournalSync::batch));
+}
+
+BOOST_AUTO_TEST_CASE(ftp_listens_to_its_own_port_unless_told_otherwise) {
+    const auto ports = [](std::string_view toml) {
+        const auto options = parse_options(toml, "nlvs.toml");
+        std::vector<std::uint16_t> result;
+        for (std::size_t i = 0; i < options.ftp_ports.count; ++i) {
+            result.push_back(options.ftp_ports.ports[i].host());
+        }
+        return result;
+    };
+    BOOST_TEST((ports("") == std::vector<std::uint16_t>{21}));
+    BOOST_TEST((ports("[ftp]\nports = []\n").empty()));
+    BOOST_TEST((ports("[ftp]\nports = [2121, 21]\n") == std::vector<std::uint16_t>{2121, 21}));
+    BOOST_TEST(message_of("[ftp]\nports = [21, 21]\n") == "nlvs.toml:2: port 21 is there twice");
+    BOOST_TEST(message_of("[ftp]\nports = [0]\n") == "nlvs.toml:2: a port must be a whole number from 1 to 65535");
+    BOOST_TEST(
+        message_of("[ftp]\nports = [1, 2, 3, 4, 5, 6, 7, 8, 9]\n") ==
+        "nlvs.toml:2: ports must be an array of at most 8 ports"
+    );
 }
 
 BOOST_AUTO_TEST_CASE(every_key_is_read) {

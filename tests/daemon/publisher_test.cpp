@@ -235,6 +235,31 @@ BOOST_AUTO_TEST_CASE(a_firewall_mark_service_expects_replies_of_every_protocol) 
     BOOST_TEST(configuration->firewall_mark_services.load() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(servers_that_answer_from_any_port_are_known_by_none) {
+    const auto has = [this](std::uint8_t protocol, std::uint16_t port) {
+        const forwarding::RealServerKey key{protocol, masqueraded("10.0.0.11").key.address, port_of(port)};
+        return configuration->real_servers.find(key) != nullptr;
+    };
+    add_web();
+    add(masqueraded("10.0.0.11", 8080));
+    BOOST_TEST((has(6, 8080) && !has(6, 0)));
+    BOOST_TEST(configuration->any_port_servers.load() == 0U);
+    control.flush();
+    // FTP's data connections, any port of the client's choice, persistent clients of a mark.
+    const ipvs::ServiceKey services[]{
+        tcp_service("10.0.0.1", 21), tcp_service("10.0.0.1", 0), ipvs::FirewallMarkKey{net::Family::inet, 7}
+    };
+    for (const auto& service : services) {
+        BOOST_TEST_REQUIRE(control.add_service(service, scheduled_by("rr")).has_value());
+        BOOST_TEST_REQUIRE(control.add_destination(service, masqueraded("10.0.0.11", 8080)).has_value());
+        BOOST_TEST((has(6, 8080) && has(6, 0)));
+        BOOST_TEST(configuration->any_port_servers.load() != 0U);
+        control.flush();
+        BOOST_TEST((!has(6, 8080) && !has(6, 0)));
+        BOOST_TEST(configuration->any_port_servers.load() == 0U);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(special_services_are_counted) {
     for (const std::uint16_t number : std::initializer_list<std::uint16_t>{0, 21, 80}) {
         const auto key = tcp_service("10.0.0.1", number);

@@ -344,6 +344,48 @@ def a_mark_leads_to_the_host_by_a_rule(bench, family):
             ip(flag, "route", "del", "local", "default", "dev", "lo", "table", "100")
 
 
+@case(BOTH, FAMILIES)
+def traffic_goes_where_it_wanted_when_no_cache_is_left(bench, family):
+    """sysctl cache_bypass: a cluster of transparent caches without a server."""
+    director, flag = bench.director, f"-{family}"
+    ip = director.namespace.ip
+    origin = bench.lab.namespace("rs3")
+    serve(bench, "dr", family, servers=("rs1",))
+    with foreign_network(bench, family) as (network, addresses):
+        length = 32 if family == 4 else 128
+        # Its answers go around the director, which need not be a router.
+        around = f"from {network} lookup 100"
+        origin.batch(
+            [*(f"addr add {a}/{length} dev lo" for a in addresses), f"rule add {around}"], family
+        )
+        ip(flag, "route", "add", network, "via", bench.topology.real_address("rs3", family))
+        ip(flag, "route", "add", "local", "default", "dev", "lo", "table", "100")
+        ip(flag, "rule", "add", "fwmark", MARK, "lookup", "100")
+        try:
+            time.sleep(FOLLOW * PATIENCE)
+            service = ("-f", MARK, *(["-6"] if family == 6 else []))
+            server = endpoint(bench.topology.real_address("rs1", family), 0)
+            director.ipvsadm("-d", *service, "-r", server)
+            refused = traffic(bench.lab, "http", addresses[0], HTTP_PORT, 2, timeout=PATIENCE)
+            expect_equal(refused.answered, 0, "answers without cache_bypass")
+            director.run("sysctl", "-qw", "net.ipv4.vs.cache_bypass=1")
+            for address in addresses:
+                seen = traffic(bench.lab, "http", address, HTTP_PORT, 8)
+                expect_equal(seen.answers, {"rs3": 8}, f"the origin answers: {seen.describe()}")
+            listed = director.ipvsadm("-Lcn")
+            nowhere = endpoint("0.0.0.0" if family == 4 else "::", 0)
+            rows = [r.split() for r in listed.splitlines() if endpoint(addresses[0], HTTP_PORT) in r]
+            expect(rows and all(row[-1] == nowhere for row in rows), f"to {nowhere}: {listed}")
+        finally:
+            director.run("sysctl", "-qw", "net.ipv4.vs.cache_bypass=0")
+            ip(flag, "rule", "del", "fwmark", MARK, "lookup", "100")
+            ip(flag, "route", "del", "local", "default", "dev", "lo", "table", "100")
+            ip(flag, "route", "del", network)
+            origin.batch(
+                [*(f"addr del {a}/{length} dev lo" for a in addresses), f"rule del {around}"], family
+            )
+
+
 KEEPALIVED = """
 global_defs {{
     nftables_ipvs

@@ -25,6 +25,7 @@ sys.dont_write_bytecode = True
 import forwarding_cases  # noqa: E402,F401
 import local_cases  # noqa: E402,F401
 import sctp_cases  # noqa: E402,F401
+import ftp_cases  # noqa: E402,F401
 import tunnel_cases  # noqa: E402,F401
 import listing_cases  # noqa: E402,F401
 import scheduling_cases  # noqa: E402,F401

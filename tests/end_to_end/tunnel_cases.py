@@ -53,3 +53,45 @@ def a_tunnel_carries_requests(bench, kind, family, underlay):
         # needs no remote checksum.
         plain = "gue" if kind.startswith("gue") else kind
         expect(plain in said, f"{name} took out {said}")
+
+
+@contextlib.contextmanager
+def unfinished_checksums(bench):
+    """Packets of the client keep the partial checksums that they have among virtual devices."""
+    client = bench.topology.nodes["client"].attachments[0].device
+    router = bench.lab.namespace("router")
+    switch = bench.lab.namespace("switch")
+    front = bench.topology.front
+    to_director = next(
+        one.device for one in bench.topology.nodes["router"].attachments if one.segment == front
+    )
+    from_client = next(
+        one.device for one in bench.topology.nodes["router"].attachments if one.segment != front
+    )
+    director = bench.director.name
+    received = next(
+        one.device for one in bench.topology.nodes[director].attachments if one.segment == front
+    )
+    devices = (
+        (bench.lab.client, client), (switch, f"router-{from_client}"), (router, to_director),
+        (switch, f"{director}-{received}"),
+    )
+    try:
+        for namespace, device in devices:
+            namespace.run("ethtool", "-K", device, "tx", "on")
+        yield
+    finally:
+        for namespace, device in devices:
+            namespace.run("ethtool", "-K", device, "tx", "off")
+
+
+@case((TWO_WORKERS,), FAMILIES, FAMILIES)
+def unfinished_checksums_are_finished_by_the_far_end(bench, family, underlay):
+    kind = "gue with remote checksum"
+    with served_through(bench, kind, family, underlay), unfinished_checksums(bench):
+        seen = traffic(bench.lab, "http", bench.address("tun", family), HTTP_PORT, 18)
+    expect_equal(seen.failed, 0, seen.describe())
+    for name in bench.topology.real_servers:
+        said = taken_out(bench, name)
+        expect(not any(line.startswith("refused") for line in said), f"{name} says {said}")
+        expect("gue with remote checksum" in said, f"{name} took out {said}")

@@ -54,7 +54,7 @@ class Nlvsd:
             f'[[port]]\nnetdev = "{one.replace("eth", "nic")}"\nshadow = "{one}"\n'
             for one in interfaces
         )
-        return text + '[memory]\nhuge = "off"\nmegabytes = 64\n[log]\ntarget = "stderr"\n'
+        return text + '[ftp]\nports = []\n[memory]\nhuge = "off"\nmegabytes = 64\n[log]\ntarget = "stderr"\n'
 
     def start(self, interfaces):
         """Waits for the daemon's word that it is ready, as systemd does."""

@@ -23,13 +23,15 @@ public:
         std::vector<Bytes> punted;  ///< to the kernel
     };
 
-    explicit Director(std::uint16_t workers = 1) : shared_{configuration_, templates_, workers} {
+    explicit Director(std::uint16_t workers = 1) : shared_{configuration_, templates_, workers, 11} {
         set(ipvs::Sysctls{});
         add_route({net::Ipv4Address{std::uint32_t{0}}, 0}, forwarding::NextHop::Type::unicast);
         add_route({net::Ipv6Address{}, 0}, forwarding::NextHop::Type::unicast);
         add_neighbour();
+        forwarding::prepare_bypass(configuration_.destinations);
         for (std::uint16_t id = 0; id < workers; ++id) {
             workers_.push_back(std::make_unique<Worker>(shared_, id));
+            workers_.back()->state.counters.destinations.ensure(forwarding::bypass_destination.value);
         }
     }
 
@@ -111,6 +113,22 @@ public:
         adjacency_.l2_length = 18;
     }
 
+    /// As `ip rule add fwmark MARK lookup 100; ip route add local default dev lo table 100`.
+    void lead_to_host(std::uint32_t mark) {
+        constexpr std::uint32_t table = 100;
+        std::vector<forwarding::RoutingRule> rules(3);
+        rules[0].table = local;
+        rules[1].table = table;
+        rules[1].selective = true;
+        rules[1].mark = mark;
+        rules[1].mark_mask = ~0U;
+        rules[2].table = forwarding::RoutingPolicy::main_table;
+        configuration_.routes_v4.set_rules(std::move(rules), reclaimer_);
+        auto route = std::make_unique<forwarding::Route>();
+        route->single.type = forwarding::NextHop::Type::local;
+        configuration_.routes_v4.insert(table, {net::Ipv4Address{}, 0}, std::move(route), reclaimer_);
+    }
+
     void remove_local(const net::IpAddress& address) {
         table(address).remove(local, {address, address.bits()}, reclaimer_);
     }
@@ -164,6 +182,13 @@ public:
             for (const std::uint8_t protocol : key != nullptr ? std::vector{static_cast<std::uint8_t>(key->protocol)} : marked) {
                 auto server = std::make_unique<forwarding::RealServer>();
                 server->key = {protocol, address, slot.port};
+                if (server->key.port.is_any()) ++configuration_.any_port_servers;
+                configuration_.real_servers.insert(std::move(server), reclaimer_);
+            }
+            if (key != nullptr && key->port == net::Port{std::uint16_t{21}}) {
+                auto server = std::make_unique<forwarding::RealServer>();
+                server->key = {6, address, {}};
+                ++configuration_.any_port_servers;
                 configuration_.real_servers.insert(std::move(server), reclaimer_);
             }
         }

@@ -74,7 +74,7 @@ struct Life {
         *entry = example(n);
         entry->last_seen = now;
         entry->timeout = 1 + random.below(2000);
-        entry->extension = n;
+        entry->control = n;
         table.insert(entry);
         const auto found = table.find(request(*entry));
         BOOST_REQUIRE(found.connection == entry);
@@ -103,7 +103,7 @@ struct Life {
         const auto expected = model.find(n);
         if (expected == model.end()) return !in && !out;
         return in && out && in.connection == out.connection && in.index == expected->second.index &&
-               in.connection->extension == n && in.direction == Direction::request &&
+               in.connection->control == n && in.direction == Direction::request &&
                out.direction == Direction::reply;
     }
 
@@ -113,7 +113,7 @@ struct Life {
         while (more) {
             const std::size_t before = fired.size();
             table.expire(now, 10'000, [&fired](Connection<F>& entry) {
-                fired.push_back(entry.extension);
+                fired.push_back(entry.control);
                 return true;
             });
             more = fired.size() != before;

@@ -105,6 +105,38 @@ BOOST_AUTO_TEST_CASE(every_pair_of_families_goes_through_ip_in_ip) {
     );
 }
 
+BOOST_AUTO_TEST_CASE(remote_checksum_offload_leaves_a_partial_checksum_to_the_far_end) {
+    constexpr std::uint16_t remote = TunnelFlags::remote_checksum;
+    const auto header = over4(tunnel_of(TunnelType::gue, remote));
+    const Stack whole = ipv4(client, vip).df().ttl(39) / tcp(40010, 80).ack() / payload(32);
+    // Half a checksum: of the pseudo-header alone, 10.0.0.100 + 10.0.0.10 + 6 + 52.
+    const std::uint16_t half = 0x0A00 + 0x0064 + 0x0A00 + 0x000A + 6 + 52;
+    const Stack partial =
+        ipv4(client, vip).df().ttl(39) / tcp(40010, 80).ack().checksum(half) / payload(32);
+    const Bytes frame = partial.frame();
+    const Parsed parsed = parse(frame, frame.size());
+    Packet packet{to_mbuf(frame, 256)};
+    BOOST_TEST_REQUIRE(complete_partial_checksum(packet.mbuf(), parsed));
+    BOOST_TEST((to_bytes(packet.mbuf()) == whole.frame()));
+    BOOST_TEST(option_length(*packet.mbuf(), parsed, header) == 8U);
+    std::uint16_t identification = 7;
+    BOOST_TEST_REQUIRE(encapsulate<V4>(packet.mbuf(), parsed, header, {flow_hash, identification}));
+    // Option words 2, IPv4, private flags follow; remote checksum; from byte 20 to field 36.
+    Bytes option{std::byte{2}, std::byte{4}, std::byte{0}, std::byte{1}, std::byte{0x80}};
+    option.resize(8);
+    for (const int byte : {0, 20, 0, 36}) option.push_back(static_cast<std::byte>(byte));
+    const Bytes inner = partial.bytes();
+    option.insert(option.end(), inner.begin(), inner.end());
+    BOOST_TEST(
+        (to_bytes(packet.mbuf()) ==
+         (ipv4(director, server).df().ttl(39) / udp(hashed_port, 6080) / raw(option)).bytes())
+    );
+    // A packet that came whole has no use for it.
+    BOOST_TEST(
+        (through(whole.frame(), header) == through(whole.frame(), over4(tunnel_of(TunnelType::gue, 1))))
+    );
+}
+
 BOOST_AUTO_TEST_CASE(gue_has_a_hashed_source_port_and_a_checksum_on_demand) {
     for (const std::size_t size : {0, 1, 700}) {
         const Stack in4 = ipv4(client, vip).df().ttl(39) / tcp(40010, 80) / payload(size);
