@@ -229,8 +229,9 @@ private:
             )) [[unlikely]] {
             return drop(context.packet, DropReason::no_buffer);
         }
-        if (context.packet->pkt_len > mtu) [[unlikely]] {
-            return pieces_to_destination(context, 0, header->outer, slot, mtu);
+        const std::uint32_t size = outer_fragment_size(context.parsed, header->outer, mtu);
+        if (context.packet->pkt_len > size) [[unlikely]] {
+            return pieces_to_destination(context, 0, header->outer, slot, size);
         }
         to_destination(context, 0, header->outer, slot);
     }

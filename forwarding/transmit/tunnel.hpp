@@ -108,6 +108,18 @@ inline std::uint32_t fragment_size(const Parsed& parsed, std::uint32_t mtu) noex
                                         : std::min<std::uint32_t>(mtu, parsed.largest_fragment);
 }
 
+/// … and after: what came in pieces leaves in pieces as large, tunnel headers included.
+/// Linux: net/ipv4/ip_output.c ip_finish_output, net/ipv6/ip6_output.c ip6_fragment, where what
+/// defragmentation noted in the packet is still in place if the outer header is of its family.
+inline std::uint32_t outer_fragment_size(
+    const Parsed& parsed, net::Family outer, std::uint32_t mtu
+) noexcept {
+    constexpr std::uint32_t least_of_ipv6 = 1280;
+    if (parsed.largest_fragment == 0 || parsed.family != outer) [[likely]] return mtu;
+    const std::uint32_t least = outer == net::Family::inet6 ? least_of_ipv6 : 0;
+    return std::min(mtu, std::max<std::uint32_t>(parsed.largest_fragment, least));
+}
+
 /// MTU left to the inner packet, for check_tunnel_mtu and for the ICMP error.
 inline std::uint32_t tunnel_mtu(const TunnelHeader& header, std::uint32_t route_mtu) noexcept {
     return route_mtu > header.length ? route_mtu - header.length : 0;

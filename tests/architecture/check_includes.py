@@ -25,6 +25,7 @@ LIBRARIES = {
     "toml": r"toml\+\+/.*",
     "fmt": r"fmt/.*",
     "cpu": r"[a-z0-9]*intrin\.h",
+    "sanitizer": r"sanitizer/.*",
     "posix": r"(sys/)?[a-z_]+\.h",
 }
 
