@@ -86,7 +86,8 @@ void TunnelPublisher::refresh() {
 /// Linux: ip_tunnel.c ip_tunnel_xmit — the host's own packet, from the device's local address.
 std::optional<TunnelPublisher::Way> TunnelPublisher::find_way(const kni::Link& link) const {
     const kni::TunnelDevice& tunnel = link.tunnel;
-    const auto& policy = tunnel.remote.is_v4() ? configuration_.routes_v4 : configuration_.routes_v6;
+    const bool v4 = tunnel.remote.is_v4();
+    const auto& policy = v4 ? configuration_.routes_v4 : configuration_.routes_v6;
     forwarding::RouteQuery query;
     query.destination = tunnel.remote;
     query.source = tunnel.local;
