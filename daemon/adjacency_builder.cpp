@@ -1,6 +1,7 @@
 #include "daemon/adjacency_builder.hpp"
 
 #include "compat/net/big_endian.hpp"
+#include "daemon/tunnel_publisher.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -38,14 +39,27 @@ std::optional<NextHop::Type> final_type(std::uint8_t type) {
     }
 }
 
-NextHop next_hop(const kni::Route& route, const kni::RouteHop& hop, const ShadowPorts& ports) {
+NextHop next_hop(
+    const kni::KernelState& state, const kni::Route& route, const kni::RouteHop& hop,
+    const ShadowPorts& ports
+) {
     NextHop result;
-    const bool ours = ports.has(hop.interface) && !hop.encapsulated;
+    const kni::Link* link = state.link(hop.interface);
+    const net::Family family = route.prefix.family();
+    const bool tunnel =
+        link != nullptr && is_followed_tunnel(*link) && takes(link->tunnel, family);
+    const bool ours = (tunnel || ports.has(hop.interface)) && !hop.encapsulated;
     result.type = ours ? NextHop::Type::unicast : NextHop::Type::punt;
-    result.on_link = !hop.has_gateway;
+    result.on_link = !hop.has_gateway && !tunnel;
     result.mtu = route.mtu;
     result.interface = hop.interface;
-    if (hop.has_gateway) result.via = hop.gateway;
+    if (tunnel) {
+        // Everything behind a tunnel device is at its other end.
+        result.via = family == net::Family::inet ? net::IpAddress{net::Ipv4Address{}}
+                                                 : net::IpAddress{net::Ipv6Address{}};
+    } else if (hop.has_gateway) {
+        result.via = hop.gateway;
+    }
     if (route.has_preferred_source) result.source = route.preferred_source;
     return result;
 }
@@ -62,7 +76,7 @@ std::vector<kni::RouteHop> live_hops(const kni::KernelState& state, const kni::R
 
 /// As many entries for each way as its weight says, within bounds.
 std::vector<NextHop> expand(
-    const kni::Route& route, const std::vector<kni::RouteHop>& hops, const ShadowPorts& ports
+    const kni::KernelState& state, const kni::Route& route, const std::vector<kni::RouteHop>& hops, const ShadowPorts& ports
 ) {
     std::size_t total = 0;
     std::size_t divisor = 0;
@@ -74,7 +88,7 @@ std::vector<NextHop> expand(
     std::vector<NextHop> result;
     for (const auto& hop : hops) {
         const std::size_t share = std::max<std::size_t>(hop.weight / divisor, 1);
-        result.insert(result.end(), share, next_hop(route, hop, ports));
+        result.insert(result.end(), share, next_hop(state, route, hop, ports));
     }
     return result;
 }
@@ -98,9 +112,9 @@ std::unique_ptr<const forwarding::Route> convert(
     const auto hops = live_hops(state, route);
     if (hops.empty()) return nullptr;
     if (hops.size() == 1) {
-        result->single = next_hop(route, hops.front(), ports);
+        result->single = next_hop(state, route, hops.front(), ports);
     } else {
-        result->hops = expand(route, hops, ports);
+        result->hops = expand(state, route, hops, ports);
     }
     return result;
 }
@@ -126,6 +140,16 @@ std::unique_ptr<const forwarding::Adjacency> build_adjacency(
     result->mtu = static_cast<std::uint16_t>(std::min(way.mtu, 0xFFFFU));
     result->interface = way.interface;
     result->stale = (neighbour.state & NUD_STALE) != 0;
+    result->spread = way.spread;
+    if (way.spread != forwarding::Spread::none) {
+        const std::size_t count = std::min(way.senders.size(), result->members.size());
+        std::copy_n(way.senders.begin(), count, result->members.begin());
+        result->member_count = static_cast<std::uint8_t>(count);
+    } else if (way.senders.size() > 1) {
+        // Linux: bond_main.c bond_eth_hash.
+        const unsigned hash = neighbour.mac.bytes.back() ^ way.mac.bytes.back();
+        result->port = way.senders[hash % way.senders.size()];
+    }
     std::byte* end = result->l2.data();
     const auto append = [&end](const auto& value) {
         std::memcpy(end, &value, sizeof(value));

@@ -9,12 +9,12 @@
 namespace nlvs::daemon {
 namespace {
 
-forwarding::IngressKey key_of(const Way& way) {
+forwarding::IngressKey key_of(const Way& way, forwarding::PortIndex port) {
     std::array<std::uint16_t, Way::most_tags> codes{};
     for (std::size_t i = 0; i < way.tag_count; ++i) {
         codes[i] = forwarding::tag_code(way.tags[i].ether_type, way.tags[i].id);
     }
-    return {way.port, forwarding::station_word(way.mac), codes};
+    return {port, forwarding::station_word(way.mac), codes};
 }
 
 }  // namespace
@@ -26,11 +26,14 @@ void IngressPublisher::refresh() {
         const auto way = ports_.way(index);
         if (!way || way->mac == net::MacAddress{}) continue;
         // The NIC keeps its own address while the shadow is down.
-        if (way->up || ports_.shadow(index)) addresses[way->port].insert(way->mac);
-        if (!way->up) continue;
-        const auto [entry, is_new] = entries.try_emplace(key_of(*way), receiver(link.value));
-        if (!is_new && goes_before(index, entry->second.interface)) {
-            entry->second = receiver(link.value);
+        for (const forwarding::PortIndex port : way->receivers) {
+            if (way->up || ports_.shadow(index)) addresses[port].insert(way->mac);
+            if (!way->up || ports_.is_member(link.value)) continue;
+            const auto [entry, is_new] =
+                entries.try_emplace(key_of(*way, port), receiver(link.value));
+            if (!is_new && goes_before(index, entry->second.interface)) {
+                entry->second = receiver(link.value);
+            }
         }
     }
     publish(entries);

@@ -1,5 +1,6 @@
 #include "daemon/kernel_follower.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <vector>
@@ -59,7 +60,10 @@ KernelFollower::KernelFollower(
     routes_.on_port_change([this](forwarding::PortIndex port, const kni::Link& link) {
         follow_link(port, link);
     });
-    routes_.on_links_change([this] { marks_.names_changed(); });
+    routes_.on_links_change([this] {
+        marks_.names_changed();
+        warn_of_refused();
+    });
     mirror_.observe(routes_);
     if (routes_packets) {
         router_.emplace(context, [this](const kni::RouterState& state) { routes_.route_by(state); });
@@ -108,6 +112,15 @@ void KernelFollower::follow_addresses(
     } catch (const std::exception& error) {
         log_.warning("{} does not receive for all its interfaces: {}", nic.device(), error.what());
     }
+}
+
+void KernelFollower::warn_of_refused() {
+    auto refused = routes_.refused();
+    for (const RefusedDevice& device : refused) {
+        if (std::ranges::count(refused_, device) != 0) continue;
+        log_.warning("{} ({}) is not followed: {}", device.device, device.kind, device.reason);
+    }
+    refused_ = std::move(refused);
 }
 
 void KernelFollower::watch_carriers() {

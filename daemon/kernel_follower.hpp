@@ -60,12 +60,14 @@ private:
 
     void follow_link(forwarding::PortIndex port, const kni::Link& link);
     void follow_addresses(forwarding::PortIndex port, const IngressPublisher::Addresses& addresses);
+    void warn_of_refused();
     void watch_carriers();
     InterfaceNames interface_names() const;
 
     DataPlane& data_plane_;
     const Log& log_;
     std::vector<std::unique_ptr<Nic>> nics_;
+    std::vector<RefusedDevice> refused_;  ///< the operator has been told of
     kni::KernelMirror mirror_;
     kni::NeighbourKeeper keeper_;
     RoutePublisher routes_;

@@ -36,7 +36,13 @@ NeighbourPublisher::~NeighbourPublisher() {
 const forwarding::AdjacencySlot* NeighbourPublisher::pin(const kni::NeighbourKey& key) {
     Entry* entry = ensure(key);
     if (entry == nullptr) return nullptr;
-    if (entry->pins++ == 0) keep(key, *entry);
+    if (entry->pins++ == 0) {
+        if (key.address.is_any()) {
+            publish(*entry, tunnel_adjacency(key.interface));
+        } else {
+            keep(key, *entry);
+        }
+    }
     return entry->slot;
 }
 
@@ -67,8 +73,36 @@ void NeighbourPublisher::neighbour_changed(const kni::NeighbourKey& key) {
     }
 }
 
-/// Not for an entry that the administrator made permanent: it would stop being so.
+void NeighbourPublisher::set_tunnel(
+    std::uint32_t interface, const std::optional<forwarding::TunnelWay>& way
+) {
+    if (way) {
+        tunnels_.insert_or_assign(interface, *way);
+    } else {
+        tunnels_.erase(interface);
+    }
+    for (auto& [key, entry] : entries_) {
+        if (key.interface == interface) publish(entry, tunnel_adjacency(interface));
+    }
+}
+
+std::unique_ptr<const forwarding::Adjacency> NeighbourPublisher::tunnel_adjacency(
+    std::uint32_t interface
+) const {
+    const auto found = tunnels_.find(interface);
+    const kni::Link* link = state_.link(interface);
+    if (found == tunnels_.end() || link == nullptr || !link->up) return nullptr;
+    auto result = std::make_unique<forwarding::Adjacency>();
+    result->interface = interface;
+    result->mtu = static_cast<std::uint16_t>(std::min(link->mtu, 0xFFFFU));
+    result->tunnel = std::make_unique<const forwarding::TunnelWay>(found->second);
+    return result;
+}
+
+/// Not for an entry that the administrator made permanent: it would stop being so. The neighbours
+/// of tunnel devices are not the kernel's.
 void NeighbourPublisher::keep(const kni::NeighbourKey& key, Entry& entry) {
+    if (key.address.is_any()) return;
     const kni::Neighbour* neighbour = state_.neighbour(key);
     if (neighbour != nullptr && neighbour->permanent()) return;
     entry.kept = true;
@@ -132,6 +166,11 @@ void NeighbourPublisher::publish(Entry& entry, std::unique_ptr<const forwarding:
 }
 
 void NeighbourPublisher::refresh(const kni::NeighbourKey& key) {
+    if (key.address.is_any()) {
+        const auto tunnel = entries_.find(key);
+        if (tunnel != entries_.end()) publish(tunnel->second, tunnel_adjacency(key.interface));
+        return;
+    }
     const kni::Neighbour* neighbour = state_.neighbour(key);
     const auto way = ports_.way(key.interface);
     const bool known = way && neighbour != nullptr && !neighbour->proxy;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -44,6 +45,9 @@ public:
     /// Ways, headers and states of everything behind these interfaces may be others now.
     void links_changed(const std::vector<std::uint32_t>& interfaces);
 
+    /// What is behind a tunnel device from now on.
+    void set_tunnel(std::uint32_t interface, const std::optional<forwarding::TunnelWay>& way);
+
     std::size_t size() const noexcept { return entries_.size(); }
 
 private:
@@ -62,12 +66,14 @@ private:
     /// Makes slot and header what links and neighbours say now.
     void refresh(const kni::NeighbourKey& key);
     void keep(const kni::NeighbourKey& key, Entry& entry);
+    std::unique_ptr<const forwarding::Adjacency> tunnel_adjacency(std::uint32_t interface) const;
 
     forwarding::Configuration& configuration_;
     forwarding::Reclaimer& reclaimer_;
     kni::NeighbourResolver& resolver_;
     const ShadowPorts& ports_;
     const kni::KernelState& state_;
+    std::unordered_map<std::uint32_t, forwarding::TunnelWay> tunnels_;  ///< by ifindex
     std::unordered_map<kni::NeighbourKey, Entry, kni::KeyHash> entries_;
     /// Shared with the reclaimer's actions, which may run last.
     std::shared_ptr<SlotAllocator<forwarding::AdjacencyId>> ids_;

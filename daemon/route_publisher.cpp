@@ -14,6 +14,12 @@ namespace nlvs::daemon {
 
 using forwarding::NextHop;
 
+namespace {
+
+bool is_tunnel(const kni::Link* link) { return link != nullptr && is_followed_tunnel(*link); }
+
+}  // namespace
+
 RoutePublisher::RoutePublisher(
     forwarding::Configuration& configuration,
     forwarding::Reclaimer& reclaimer,
@@ -27,7 +33,8 @@ RoutePublisher::RoutePublisher(
       state_{state},
       ports_{std::move(interfaces), state},
       neighbours_{configuration, reclaimer, resolver, ports_, state},
-      ingress_{configuration, reclaimer, ports_, state} {}
+      ingress_{configuration, reclaimer, ports_, state},
+      tunnels_{configuration, reclaimer, neighbours_, ports_, state} {}
 
 RoutePublisher::~RoutePublisher() {
     for (auto& [id, tracked] : tracked_) delete tracked.slot->tunnel.exchange(nullptr);
@@ -67,6 +74,7 @@ void RoutePublisher::routes_changed(const net::Prefix& prefix) {
     }
     if (!changed) return;
     configuration_.routing_generation.fetch_add(1, std::memory_order_release);
+    if (tunnels_.concerns(prefix)) tunnels_.refresh();
     refresh_covered(prefix);
 }
 
@@ -123,13 +131,26 @@ void RoutePublisher::link_changed(const kni::Link* before, const kni::Link* afte
         rules_changed(net::Family::inet);
         rules_changed(net::Family::inet6);
     }
-    // The same link with another name or carrier leads where it led before.
+    if (is_tunnel(before) || is_tunnel(after)) tunnels_.refresh();
+    // The same link with another name leads where it led before, and with another carrier unless
+    // it is a member of a bond. Routes know no members.
     const auto shape = [](const kni::Link& of) {
-        return std::tie(of.up, of.mtu, of.kind, of.lower, of.vlan_protocol, of.vlan_id);
+        return std::tie(
+            of.up, of.mtu, of.kind, of.lower, of.master, of.vlan_protocol, of.vlan_id, of.bond_mode,
+            of.tunnel
+        );
+    };
+    const auto headers = [this](const kni::Link& of) {
+        const bool sends = ports_.is_member(of) && of.carrier && !of.idle_member;
+        return std::tuple{of.mac, of.bond_hash_policy, sends};
     };
     const bool same = before != nullptr && after != nullptr && shape(*before) == shape(*after);
-    if (same && before->mac == after->mac) return;
-    const auto interfaces = ports_.standing_on(link.index);
+    if (same && headers(*before) == headers(*after)) return;
+    auto interfaces = ports_.standing_on(link.index);
+    if (before != nullptr && before->master != 0 && before->master != link.master) {
+        const auto left = ports_.standing_on(before->master);
+        interfaces.insert(interfaces.end(), left.begin(), left.end());
+    }
     neighbours_.links_changed(interfaces);
     if (same) return;
     publish_own_addresses();
@@ -164,6 +185,7 @@ void RoutePublisher::store_port(const kni::Link& link, forwarding::PortIndex por
 
 void RoutePublisher::address_changed(const kni::Address& address, bool) {
     publish_own_addresses();
+    if (tunnels_.any()) tunnels_.refresh();
     // Routes tell the rest; a tunnel's source is chosen among the addresses.
     for (auto& [id, tracked] : tracked_) {
         const bool affected = tracked.method == ipvs::ForwardingMethod::tunnel &&
@@ -183,6 +205,7 @@ void RoutePublisher::neighbour_changed(const kni::Neighbour& neighbour, bool) {
 void RoutePublisher::rules_changed(net::Family family) {
     policy(family).set_rules(build_rules(state_, family), reclaimer_);
     configuration_.routing_generation.fetch_add(1, std::memory_order_release);
+    if (tunnels_.any()) tunnels_.refresh();
     for (auto& [id, tracked] : tracked_) {
         if (tracked.address.family() == family) refresh(forwarding::DestinationId{id}, tracked);
     }

@@ -4,6 +4,8 @@
 #include "daemon/destination_tracker.hpp"
 #include "daemon/ingress_publisher.hpp"
 #include "daemon/neighbour_publisher.hpp"
+#include "daemon/refused_devices.hpp"
+#include "daemon/tunnel_publisher.hpp"
 #include "forwarding/config/configuration.hpp"
 #include "forwarding/mailbox.hpp"
 #include "kni/kernel_mirror.hpp"
@@ -84,6 +86,10 @@ public:
     /// Rules that only the kernel can follow to the letter; nlvsctl tells of them.
     std::size_t foreign_rules() const noexcept;
 
+    /// Devices around the ports' shadow interfaces that the engine does not follow.
+    std::vector<RefusedDevice> refused() const { return refused_devices(state_, ports_); }
+
+
     std::size_t tracked() const noexcept { return tracked_.size(); }
 
     /// Bytes of the tables that workers read.
@@ -141,6 +147,7 @@ private:
     ShadowPorts ports_;
     NeighbourPublisher neighbours_;
     IngressPublisher ingress_;
+    TunnelPublisher tunnels_;
     PortChanged port_changed_;
     std::function<void()> links_changed_;
     std::unordered_map<std::uint32_t, Tracked> tracked_;  ///< by DestinationId

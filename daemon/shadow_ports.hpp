@@ -1,6 +1,7 @@
 #pragma once
 
 #include "compat/net/mac_address.hpp"
+#include "forwarding/config/adjacency.hpp"
 #include "forwarding/identifiers.hpp"
 #include "kni/kernel_state.hpp"
 
@@ -23,11 +24,16 @@ struct Way {
 
     static constexpr std::size_t most_tags = 2;
 
-    forwarding::PortIndex port = 0;
+    using Ports = std::vector<forwarding::PortIndex>;
+
+    forwarding::PortIndex port = 0;  ///< by which frames leave
+    Ports receivers;                 ///< by which they come in: `port`, or all members of a bond
+    Ports senders;                   ///< of a bond, when several take part
+    forwarding::Spread spread = forwarding::Spread::none;  ///< over the senders
     std::uint32_t interface = 0;
     net::MacAddress mac;
     std::uint32_t mtu = 0;
-    bool up = false;  ///< and everything below it
+    bool up = false;  ///< and everything below it, of a bond some member
     std::uint8_t tag_count = 0;
     std::array<Tag, most_tags> tags{};  ///< outermost first
 
@@ -35,9 +41,14 @@ struct Way {
 };
 
 /// Which interfaces the engine can receive and send through: the shadow interfaces of its ports,
-/// and the VLAN and macvlan devices that iproute2 and keepalived stack on them. A VLAN adds a tag
-/// inside those of the devices below; a device of either kind has a MAC address of its own.
-/// Anything else (a bridge, a tunnel) the engine leaves to the kernel.
+/// bonds of them, and the VLAN and macvlan devices that iproute2 and keepalived stack on either. A
+/// VLAN adds a tag inside those of the devices below; every device has a MAC address of its own.
+/// Anything else (a bridge) the engine leaves to the kernel.
+///
+/// Of a bond, the kernel decides which members send (backup, carrier, LACP); frames count as
+/// received on any of them. Members that are no shadow interfaces are the kernel's own. Modes
+/// whose members have different addresses (tlb, alb) or send everything twice (broadcast) have no
+/// way here.
 ///
 /// Nothing is remembered: an answer follows from the links as they are.
 /// Thread: control.
@@ -50,11 +61,14 @@ public:
     /// The port whose shadow interface this is.
     std::optional<forwarding::PortIndex> shadow(std::uint32_t interface) const noexcept;
 
+    /// It is a member of a bond with a way, which receives in its stead.
+    bool is_member(const kni::Link& link) const noexcept;
+
     /// The way through an interface; empty when the engine knows none.
-    std::optional<Way> way(std::uint32_t interface) const noexcept;
+    std::optional<Way> way(std::uint32_t interface) const;
 
     /// The engine knows the way, up or not.
-    bool has(std::uint32_t interface) const noexcept { return way(interface).has_value(); }
+    bool has(std::uint32_t interface) const { return way(interface).has_value(); }
 
     /// The interface and everything that stands on it, whether it has a way or lost it just now.
     std::vector<std::uint32_t> standing_on(std::uint32_t interface) const;
@@ -64,9 +78,11 @@ public:
 private:
     bool stands_on(const kni::Link& upper, std::uint32_t interface) const;
 
-    /// Every interface from the outermost device down to the shadow.
+    /// Calls visit(link) for every interface from the outermost device down to the shadow or bond
+    /// on which it stands; null if it stands on neither.
     template <class Visit>
-    std::optional<forwarding::PortIndex> descend(std::uint32_t interface, Visit&& visit) const;
+    const kni::Link* base_of(std::uint32_t interface, Visit&& visit) const;
+    void enter_bond(const kni::Link& bond, Way& way) const;
 
     std::vector<std::uint32_t> shadows_;
     const kni::KernelState& state_;

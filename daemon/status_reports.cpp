@@ -223,7 +223,11 @@ Report mirror(const KernelFollower* kernel) {
         const auto reason = static_cast<kni::Ignored>(i);
         ignored.rows.push_back({std::string{kni::name_of(reason)}, counters.ignored[i]});
     }
-    return {{std::move(table), std::move(ignored), plain_routing(*kernel)}};
+    Report::Table devices{"devices", {"device", "kind", "reason"}, {}, false};
+    for (const RefusedDevice& refused : kernel->routes().refused()) {
+        devices.rows.push_back({refused.device, refused.kind, refused.reason});
+    }
+    return {{std::move(table), std::move(ignored), plain_routing(*kernel), std::move(devices)}};
 }
 
 /// What becomes of the kernel's rules that set firewall marks.

@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include "forwarding/config/settings.hpp"
+#include "forwarding/config/tunnel_table.hpp"
 #include "forwarding/connections/flow_index.hpp"
 #include "forwarding/identifiers.hpp"
 #include "forwarding/packet/parse.hpp"
@@ -21,10 +22,11 @@ struct PacketContext {
     Time now;
     bool from_host = false;  ///< the kernel sent it through the shadow interface of `port`
     FlowReference hint{};    ///< ConnectionTable::prefetch_entry's
+    const TunnelIngress* tunnel = nullptr;  ///< the packet is what came out of it
 
     /// The same for a piece of the packet.
     PacketContext with(rte_mbuf* piece) const noexcept {
-        return {piece, parsed, settings, hash, port, taken_over, now, from_host, hint};
+        return {piece, parsed, settings, hash, port, taken_over, now, from_host, hint, tunnel};
     }
 
     /// The same packet after its lengths have changed.

@@ -104,7 +104,11 @@ void Pipeline::forward(const PacketContext& context) noexcept {
         case PacketKind::icmp_error:
             return v4 ? forward_icmp_error<V4>(context) : forward_icmp_error<V6>(context);
         case PacketKind::fragment: return v4 ? reassemble<V4>(context) : reassemble<V6>(context);
-        case PacketKind::other: return pass_on(context);
+        case PacketKind::other:
+            if (shared_.configuration.tunnel_count.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+                return unpack(context);
+            }
+            return pass_on(context);
         case PacketKind::malformed: return transmit_.drop(context.packet, DropReason::malformed);
     }
 }

@@ -71,6 +71,11 @@ private:
     void forward(const PacketContext& context) noexcept;
     template <class F>
     void reassemble(const PacketContext& context) noexcept;
+    void unpack(const PacketContext& context) noexcept;
+    template <class F>
+    const TunnelIngress* find_tunnel(
+        const PacketContext& context, std::uint32_t key, bool keyed
+    ) const noexcept;
     template <class F>
     void forward_flow(const PacketContext& context) noexcept;
     template <class F>

@@ -39,6 +39,8 @@ std::uint32_t spread(const RouteQuery& query) noexcept {
 template <class F>
 bool PlainRouter::forward(const PacketContext& context) noexcept {
     const Parsed& parsed = context.parsed;
+    // What came through a tunnel is unpacked by the kernel, which then routes it.
+    if (context.tunnel != nullptr) return false;
     if (parsed.l3_length == 0 || parsed.largest_fragment != 0 || !may_be_forwarded(parsed)) return false;
     if (parsed.kind == PacketKind::fragment || parsed.kind == PacketKind::malformed) return false;
     using Header = std::conditional_t<F::family == net::Family::inet, Ipv4Header, Ipv6Header>;

@@ -44,6 +44,11 @@ void describe_input(
         query.source_port = flow.source_port;
         query.destination_port = flow.destination_port;
     }
+    if (context.tunnel != nullptr) [[unlikely]] {
+        query.input = context.tunnel->input;
+        query.vrf_table = context.tunnel->vrf_table;
+        return;
+    }
     const Ingress* ingress = ingress_of(configuration, context);
     query.input = ingress != nullptr
                       ? ingress->input
@@ -57,6 +62,7 @@ template void describe_input<V6>(const Configuration&, const PacketContext&, Rou
 std::uint32_t receiving_interface(
     const Configuration& configuration, const PacketContext& context
 ) noexcept {
+    if (context.tunnel != nullptr) [[unlikely]] return context.tunnel->interface;
     const Ingress* ingress = ingress_of(configuration, context);
     return ingress != nullptr ? ingress->interface : configuration.ports[context.port].interface.load(std::memory_order_relaxed);
 }

@@ -89,6 +89,7 @@ struct WorkerState {
     HandOverBatch outgoing;
     RandomSource random;
     std::uint16_t outer_id = 0;         ///< IPv4 identification of tunnel headers
+    std::uint32_t turn = 0;             ///< of the members of bonds that take turns
     std::uint32_t fragmented = 0;       ///< IPv6 packets cut, for their identification
     std::uint64_t secret;
     std::int32_t until_drop = 0;        ///< new connections until drop_packet takes one

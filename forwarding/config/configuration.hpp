@@ -17,6 +17,7 @@
 #include "forwarding/config/routing_policy.hpp"
 #include "forwarding/config/service.hpp"
 #include "forwarding/config/settings.hpp"
+#include "forwarding/config/tunnel_table.hpp"
 #include "forwarding/marks/program.hpp"
 
 namespace nlvs::forwarding {
@@ -152,6 +153,8 @@ struct Configuration {
     NeighbourTable neighbours;
     AdjacencyTable adjacencies;
     IngressTable ingress;
+    TunnelIngressTable tunnels;
+    std::atomic<std::uint32_t> tunnel_count{0};
     /// Grows by one with every change of routes or neighbour slots; a connection's cached next
     /// hop is good only while it matches.
     std::atomic<std::uint32_t> routing_generation{0};

@@ -14,17 +14,6 @@ namespace nlvs::forwarding {
 
 using ipvs::ForwardingMethod;
 
-/// Outer header of a tunnel destination, built by control: IPv4/IPv6 [+ UDP + GUE | + GRE], with
-/// zero length, id, TTL and checksum fields that transmit/tunnel.hpp fills in.
-struct TunnelHeader {
-    static constexpr std::size_t max_length = 56;
-
-    ipvs::Tunnel tunnel;
-    net::Family outer = net::Family::inet;
-    std::uint8_t length = 0;  ///< bytes of `bytes` to prepend
-    std::array<std::byte, max_length> bytes{};
-};
-
 /// What workers need of a destination on every packet, and the totals they share when a
 /// connection opens, changes activity or closes.
 ///

@@ -39,6 +39,12 @@ public:
 
     void run() noexcept { parsed_.kind = ethernet(); }
 
+    /// The same for an IP packet at `offset`, whatever is in front of it.
+    void run_inside(net::Family family, std::uint16_t offset) noexcept {
+        parsed_.l3_offset = offset;
+        parsed_.kind = family == net::Family::inet ? ipv4(offset) : ipv6(offset);
+    }
+
 private:
     static constexpr unsigned max_vlan_tags = 2;
     static constexpr unsigned max_extension_headers = 8;

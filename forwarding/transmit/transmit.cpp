@@ -267,6 +267,35 @@ void Transmit::punt_in_pieces(const PacketContext& context) noexcept {
     }
 }
 
+void Transmit::send_through(
+    const TunnelWay& way, rte_mbuf* packet, std::uint16_t l3_offset, net::Family family
+) noexcept {
+    const std::byte* l3 = rte_pktmbuf_mtod_offset(packet, const std::byte*, l3_offset);
+    Parsed inside;
+    inside.l3_offset = l3_offset;
+    inside.l3_length = family == net::Family::inet
+                           ? net::header_at<Ipv4Header>(l3)->total_length.host()
+                           : static_cast<std::uint16_t>(
+                                 sizeof(Ipv6Header) +
+                                 net::header_at<Ipv6Header>(l3)->payload_length.host()
+                             );
+    const Encapsulation how{0, worker_.outer_id};
+    const bool done = family == net::Family::inet
+                          ? encapsulate<V4>(packet, inside, way.header, how)
+                          : encapsulate<V6>(packet, inside, way.header, how);
+    if (!done) return drop(packet, DropReason::no_buffer);
+    const net::Family outer = way.header.outer;
+    if (const Adjacency* next = way.slot->node.load(std::memory_order_acquire)) [[likely]] {
+        // A tunnel in a tunnel is the kernel's; control makes no such way.
+        if (next->tunnel == nullptr) return send(packet, 0, outer, *next);
+        return drop(packet, DropReason::no_route);
+    }
+    worker_.mailbox.want({way.interface, way.neighbour});
+    WaitingPacket waiting{packet, {way.interface, way.neighbour}, nullptr, outer, 0};
+    waiting.deadline = worker_.clock.read().ticks + NeighbourQueue::patience;
+    worker_.waiting.hold(waiting, worker_.counters);
+}
+
 void Transmit::send_in_pieces(
     rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, const Adjacency& adjacency
 ) noexcept {

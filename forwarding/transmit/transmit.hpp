@@ -9,6 +9,7 @@
 #include "compat/net/bytes.hpp"
 #include "forwarding/connections/connection.hpp"
 #include "forwarding/packet_context.hpp"
+#include "forwarding/transmit/bond.hpp"
 #include "forwarding/transmit/direct_route.hpp"
 #include "forwarding/transmit/fragment.hpp"
 #include "forwarding/transmit/icmp_related.hpp"
@@ -164,6 +165,9 @@ public:
         if (packet->pkt_len - l3_offset > adjacency.mtu) [[unlikely]] {
             return send_in_pieces(packet, l3_offset, family, adjacency);
         }
+        if (adjacency.tunnel != nullptr) [[unlikely]] {
+            return send_through(*adjacency.tunnel, packet, l3_offset, family);
+        }
         const int surplus = static_cast<int>(l3_offset) - static_cast<int>(adjacency.l2_length);
         packet->data_off = static_cast<std::uint16_t>(packet->data_off + surplus);
         packet->data_len = static_cast<std::uint16_t>(packet->data_len - surplus);
@@ -176,7 +180,11 @@ public:
         if (length > 16) net::store(l2 + 8, net::load<std::uint64_t>(header + 8));
         net::store(l2 + length - 8, net::load<std::uint64_t>(header + length - 8));
         net::store(l2 + length - 2, family == net::Family::inet ? ethertype_ipv4 : ethertype_ipv6);
-        worker_.output.transmit(adjacency.port, packet);
+        PortIndex port = adjacency.port;
+        if (adjacency.spread != Spread::none) [[unlikely]] {
+            port = bond_member(adjacency, family, l2, packet->data_len, worker_.turn);
+        }
+        worker_.output.transmit(port, packet);
     }
 
 private:
@@ -256,6 +264,11 @@ private:
     void pieces_to_destination(
         const PacketContext& context, std::uint16_t l3_offset, net::Family family,
         const DestinationSlot& slot, std::uint32_t size
+    ) noexcept;
+
+    /// Into a tunnel device, and on to where that leads.
+    void send_through(
+        const TunnelWay& way, rte_mbuf* packet, std::uint16_t l3_offset, net::Family family
     ) noexcept;
 
     /// A packet that waited for its neighbour and is larger than the link.

@@ -57,6 +57,18 @@ net::Port source_port(std::uint64_t flow_hash) noexcept {
     return net::Port{static_cast<std::uint16_t>(first + (scaled >> 32))};
 }
 
+/// Linux: ip_tunnel.c ip_tunnel_xmit, ip_tunnel_ecn_encap.
+std::uint8_t outer_service(const TunnelHeader& header, const InnerHeader& inner) noexcept {
+    constexpr std::uint8_t ecn_mask = 3;
+    const std::uint8_t from_inside = outer_type_of_service(inner.type_of_service);
+    if (header.inherits_service) [[likely]] return from_inside;
+    return static_cast<std::uint8_t>((header.type_of_service & ~ecn_mask) | (from_inside & ecn_mask));
+}
+
+std::uint8_t outer_time_to_live(const TunnelHeader& header, const InnerHeader& inner) noexcept {
+    return header.time_to_live != 0 ? header.time_to_live : inner.time_to_live;
+}
+
 /// Of the outer header: the tunnel's own, or that of the inner family's.
 template <class Inner>
 constexpr std::uint8_t protocol_of(std::uint8_t of_tunnel) noexcept {
@@ -68,11 +80,13 @@ constexpr std::uint8_t protocol_of(std::uint8_t of_tunnel) noexcept {
 /// from the packet: reading back what was just written in other pieces stalls the processor.
 template <class Inner>
 void fill_ipv4(
-    Ipv4Header& outer, const Ipv4Header& prepared, const InnerHeader& inner, std::size_t length,
-    const Encapsulation& how
+    Ipv4Header& outer, const Ipv4Header& prepared, const TunnelHeader& header,
+    const InnerHeader& inner, std::size_t length, const Encapsulation& how
 ) noexcept {
-    const bool dont_fragment = inner.dont_fragment && how.path_mtu_discovery;
-    const std::uint8_t type_of_service = outer_type_of_service(inner.type_of_service);
+    const bool dont_fragment =
+        header.dont_fragment || (inner.dont_fragment && how.path_mtu_discovery);
+    const std::uint8_t type_of_service = outer_service(header, inner);
+    const std::uint8_t time_to_live = outer_time_to_live(header, inner);
     const std::uint8_t protocol = protocol_of<Inner>(prepared.protocol);
     const net::Be16 total_length{static_cast<std::uint16_t>(length)};
     const net::Be16 identification{dont_fragment ? std::uint16_t{0} : ++how.identification};
@@ -81,12 +95,12 @@ void fill_ipv4(
     outer.total_length = total_length;
     outer.identification = identification;
     outer.fragment = fragment;
-    outer.time_to_live = inner.time_to_live;
+    outer.time_to_live = time_to_live;
     outer.protocol = protocol;
     // The prepared header has zero in all of these but, perhaps, the protocol.
     const std::uint8_t added_protocol = prepared.protocol == 0 ? protocol : std::uint8_t{0};
     const net::Be16 first{std::uint16_t{type_of_service}};
-    const net::Be16 fifth{static_cast<std::uint16_t>(inner.time_to_live << 8 | added_protocol)};
+    const net::Be16 fifth{static_cast<std::uint16_t>(time_to_live << 8 | added_protocol)};
     std::uint64_t sum = word_sum(prepared);
     for (const net::Be16 word : {first, total_length, identification, fragment, fifth}) sum += word.wire();
     outer.checksum = net::Be16::from_wire(static_cast<std::uint16_t>(~fold(sum)));
@@ -94,12 +108,13 @@ void fill_ipv4(
 
 template <class Inner>
 void fill_ipv6(
-    Ipv6Header& outer, const Ipv6Header& prepared, const InnerHeader& inner, std::size_t length
+    Ipv6Header& outer, const Ipv6Header& prepared, const TunnelHeader& header,
+    const InnerHeader& inner, std::size_t length
 ) noexcept {
-    const std::uint32_t traffic_class = outer_type_of_service(inner.type_of_service);
+    const std::uint32_t traffic_class = outer_service(header, inner);
     outer.version_class_label = net::Be32{Ipv6Header::version_6 | traffic_class << 20};
     outer.payload_length = net::Be16{static_cast<std::uint16_t>(length - sizeof(Ipv6Header))};
-    outer.hop_limit = inner.time_to_live;
+    outer.hop_limit = outer_time_to_live(header, inner);
     outer.next_header = protocol_of<Inner>(prepared.next_header);
 }
 
@@ -228,6 +243,15 @@ TunnelHeader build_tunnel_header(
     return header;
 }
 
+void add_gre_key(TunnelHeader& header, std::uint32_t key) noexcept {
+    const std::size_t ip =
+        header.outer == net::Family::inet ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+    net::header_at<GreHeader>(header.bytes.data() + ip)->flags_and_version =
+        net::Be16{GreHeader::key_present};
+    net::store(header.bytes.data() + header.length, net::Be32{key});
+    header.length = static_cast<std::uint8_t>(header.length + sizeof(key));
+}
+
 template <class Inner>
 bool encapsulate(
     rte_mbuf* packet, const Parsed& parsed, const TunnelHeader& header, const Encapsulation& how
@@ -251,11 +275,11 @@ bool encapsulate(
     std::size_t l4_offset = 0;
     if (header.outer == net::Family::inet) {
         const auto& prepared = *net::header_at<Ipv4Header>(header.bytes.data());
-        fill_ipv4<Inner>(*net::header_at<Ipv4Header>(l3), prepared, inner, length, how);
+        fill_ipv4<Inner>(*net::header_at<Ipv4Header>(l3), prepared, header, inner, length, how);
         l4_offset = sizeof(Ipv4Header);
     } else {
         const auto& prepared = *net::header_at<Ipv6Header>(header.bytes.data());
-        fill_ipv6<Inner>(*net::header_at<Ipv6Header>(l3), prepared, inner, length);
+        fill_ipv6<Inner>(*net::header_at<Ipv6Header>(l3), prepared, header, inner, length);
         l4_offset = sizeof(Ipv6Header);
     }
     switch (header.tunnel.type) {

@@ -3,6 +3,7 @@
 #include "compat/ipvs/destination.hpp"
 #include "compat/net/ip_address.hpp"
 #include "forwarding/config/destination.hpp"
+#include "forwarding/config/tunnel_header.hpp"
 #include "forwarding/packet/flow.hpp"
 #include "forwarding/packet/headers/gue.hpp"
 #include "forwarding/packet/parsed.hpp"
@@ -25,6 +26,7 @@ namespace nlvs::forwarding {
 ///   type of service    inner DSCP and ECN, congestion experienced becomes ECT(0) (RFC 6040)
 ///   time to live       inner, already decremented
 ///   don't fragment     inner (IPv4 in IPv4, path MTU discovery on), otherwise clear
+///                      (for a tunnel device all three may be fixed: TunnelHeader)
 ///   identification     0 with DF, else the worker's counter
 ///   next protocol      IPv4 or IPv6
 ///   UDP source port    the inner flow's hash, so that the path can spread flows
@@ -57,6 +59,9 @@ inline std::uint32_t option_length(
 TunnelHeader build_tunnel_header(
     const net::IpAddress& destination, const net::IpAddress& source, const ipvs::Tunnel& tunnel
 ) noexcept;
+
+/// RFC 2890; for a header without checksum. Thread: control.
+void add_gre_key(TunnelHeader& header, std::uint32_t key) noexcept;
 
 /// What of encapsulation is not in the packet.
 struct Encapsulation {

@@ -11,6 +11,27 @@
 
 namespace nlvs::kni {
 
+/// What a tunnel device puts around packets and takes off: IFLA_INFO_DATA of the kinds "ipip",
+/// "sit", "ip6tnl", "gre" and "ip6gre".
+struct TunnelDevice {
+    /// There is one remote end and nothing that is not in here: no checksums, sequence numbers,
+    /// outer UDP, addresses from metadata.
+    bool plain = false;
+    bool dont_fragment = false;  ///< whatever the packet inside says
+    bool inherits_service = true;
+    std::uint8_t inside = 0;        ///< IPPROTO_IPIP, IPPROTO_IPV6; 0: either
+    std::uint8_t time_to_live = 0;  ///< 0: of the packet inside
+    std::uint8_t type_of_service = 0;
+    net::IpAddress local;  ///< may be any
+    net::IpAddress remote;
+    bool has_input_key = false;
+    bool has_output_key = false;
+    std::uint32_t input_key = 0;  ///< GRE
+    std::uint32_t output_key = 0;
+
+    friend bool operator==(const TunnelDevice&, const TunnelDevice&) = default;
+};
+
 /// RTM_NEWLINK.
 struct Link {
     std::uint32_t index = 0;
@@ -28,6 +49,11 @@ struct Link {
     std::uint16_t vlan_protocol = 0;  ///< kind "vlan": EtherType of its tag
     std::uint16_t vlan_id = 0;
     std::uint32_t table = 0;  ///< kind "vrf": of its routes
+    std::uint8_t bond_mode = 0;         ///< kind "bond": BOND_MODE_*
+    std::uint8_t bond_hash_policy = 0;  ///< kind "bond": BOND_XMIT_POLICY_*
+    /// Member of a bond that sends nothing now: a backup, dead, or not agreed on by LACP.
+    bool idle_member = false;
+    TunnelDevice tunnel;
 
     friend bool operator==(const Link&, const Link&) = default;
 };

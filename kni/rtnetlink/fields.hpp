@@ -3,6 +3,7 @@
 #include "compat/net/big_endian.hpp"
 #include "compat/net/bytes.hpp"
 #include "compat/net/ip_address.hpp"
+#include "compat/net/mac_address.hpp"
 #include "compat/netlink/attribute.hpp"
 #include "kni/rtnetlink/event.hpp"
 #include "kni/rtnetlink/from_message.hpp"
@@ -39,6 +40,10 @@ inline std::optional<net::IpAddress> address_of(netlink::Bytes bytes, std::uint8
     return {};
 }
 
+inline net::MacAddress mac_address_of(netlink::Bytes bytes) {
+    return bytes.size() == 6 ? net::load<net::MacAddress>(bytes.data()) : net::MacAddress{};
+}
+
 inline net::IpAddress any_address(std::uint8_t family) {
     if (family == AF_INET6) return net::Ipv6Address{};
     return net::Ipv4Address{};
@@ -48,7 +53,8 @@ inline bool is_ip(std::uint8_t family) {
     return family == AF_INET || family == AF_INET6;
 }
 
-/// RTM_NEWROUTE's, RTM_NEWNEXTHOP's and RTM_NEWRULE's payload.
+/// RTM_NEWLINK's, RTM_NEWROUTE's, RTM_NEWNEXTHOP's and RTM_NEWRULE's payload.
+Decoded decode_link(netlink::Bytes payload);
 Decoded decode_route(netlink::Bytes payload);
 Decoded decode_next_hop(netlink::Bytes payload);
 Decoded decode_rule(netlink::Bytes payload);

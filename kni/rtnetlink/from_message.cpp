@@ -6,9 +6,7 @@
 #include <array>
 #include <optional>
 
-#include <linux/if.h>
 #include <linux/if_addr.h>
-#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
@@ -17,72 +15,6 @@ namespace {
 
 using netlink::Bytes;
 using netlink::take_attribute;
-
-net::MacAddress mac_of(Bytes bytes) {
-    return bytes.size() == 6 ? net::load<net::MacAddress>(bytes.data()) : net::MacAddress{};
-}
-
-/// IFLA_INFO_DATA means something else for each kind, so it is read once the kind is known.
-void read_kind(Bytes information, Link& link) {
-    Bytes details;
-    while (const auto attribute = take_attribute(information)) {
-        if (attribute->type() == IFLA_INFO_KIND) link.kind = attribute->text();
-        if (attribute->type() == IFLA_INFO_DATA) details = attribute->payload();
-    }
-    while (const auto attribute = take_attribute(details)) {
-        if (link.kind == "vlan" && attribute->type() == IFLA_VLAN_ID) {
-            link.vlan_id = attribute->value<std::uint16_t>();
-        } else if (link.kind == "vlan" && attribute->type() == IFLA_VLAN_PROTOCOL) {
-            link.vlan_protocol = attribute->value<net::Be16>().host();
-        } else if (link.kind == "vrf" && attribute->type() == IFLA_VRF_TABLE) {
-            link.table = attribute->value<std::uint32_t>();
-        }
-    }
-}
-
-Decoded decode_link(Bytes payload) {
-    const auto header = take_header<ifinfomsg>(payload);
-    if (!header || header->ifi_index <= 0) return std::unexpected{Ignored::malformed};
-    if (header->ifi_family != AF_UNSPEC) return std::unexpected{Ignored::family};
-    Link link;
-    link.index = static_cast<std::uint32_t>(header->ifi_index);
-    link.up = (header->ifi_flags & IFF_UP) != 0;
-    link.carrier = (header->ifi_flags & IFF_LOWER_UP) != 0;
-    link.loopback = (header->ifi_flags & IFF_LOOPBACK) != 0;
-    link.promiscuous = (header->ifi_flags & IFF_PROMISC) != 0;
-    link.all_multicast = (header->ifi_flags & IFF_ALLMULTI) != 0;
-    bool lower_is_elsewhere = false;
-    while (const auto attribute = take_attribute(payload)) {
-        switch (attribute->type()) {
-            case IFLA_IFNAME:
-                link.name = attribute->text();
-                break;
-            case IFLA_ADDRESS:
-                link.mac = mac_of(attribute->payload());
-                break;
-            case IFLA_MTU:
-                link.mtu = attribute->value<std::uint32_t>();
-                break;
-            case IFLA_LINK:
-                link.lower = attribute->value<std::uint32_t>();
-                break;
-            case IFLA_MASTER:
-                link.master = attribute->value<std::uint32_t>();
-                break;
-            case IFLA_LINK_NETNSID:
-                lower_is_elsewhere = true;
-                break;
-            case IFLA_LINKINFO:
-                read_kind(attribute->payload(), link);
-                break;
-            default:
-                break;
-        }
-    }
-    // A number of another namespace could be that of an interface here.
-    if (lower_is_elsewhere) link.lower = 0;
-    return link;
-}
 
 Decoded decode_address(Bytes payload) {
     const auto header = take_header<ifaddrmsg>(payload);
@@ -136,7 +68,7 @@ Decoded decode_neighbour(Bytes payload) {
                 }
                 break;
             case NDA_LLADDR:
-                result.mac = mac_of(attribute->payload());
+                result.mac = mac_address_of(attribute->payload());
                 break;
             case NDA_FLAGS_EXT:
                 result.managed = (attribute->value<std::uint32_t>() & NTF_EXT_MANAGED) != 0;

@@ -3,6 +3,7 @@
 #include "forwarding/packet/parsed.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <linux/if_bonding.h>
 
 using namespace nlvs;
 using namespace nlvs::daemon;
@@ -11,6 +12,7 @@ using forwarding::tag_code;
 namespace {
 
 constexpr std::uint32_t dp0 = 5;
+constexpr std::uint32_t dp1 = 6;
 constexpr std::uint32_t vmac = 20;
 
 net::MacAddress mac_of(std::uint32_t interface) {
@@ -23,7 +25,7 @@ struct Fixture {
     std::unique_ptr<forwarding::Configuration> configuration =
         std::make_unique<forwarding::Configuration>();
     kni::KernelState state;
-    ShadowPorts ports{{dp0}, state};
+    ShadowPorts ports{{dp0, dp1}, state};
     IngressPublisher ingress{*configuration, reclaimer, ports, state};
     std::vector<IngressPublisher::Addresses> told;
 
@@ -44,9 +46,10 @@ struct Fixture {
 
     /// The interface that receives it, 0 for none.
     std::uint32_t receiver(
-        const net::MacAddress& mac, std::array<std::uint16_t, 2> tags = {}
+        const net::MacAddress& mac, std::array<std::uint16_t, 2> tags = {},
+        forwarding::PortIndex port = 0
     ) const {
-        const auto* found = configuration->ingress.find({0, forwarding::station_word(mac), tags});
+        const auto* found = configuration->ingress.find({port, forwarding::station_word(mac), tags});
         return found == nullptr ? 0 : found->interface;
     }
 };
@@ -136,6 +139,29 @@ BOOST_AUTO_TEST_CASE(a_shadow_that_is_down_receives_nothing_but_keeps_its_addres
     ingress.refresh();
     BOOST_TEST(receiver(mac_of(dp0)) == 0U);
     BOOST_TEST(told.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_bond_receives_on_every_member_and_members_do_not) {
+    add(50, "bond").bond_mode = BOND_MODE_ACTIVEBACKUP;
+    for (const std::uint32_t member : {dp0, dp1}) {
+        kni::Link& link = add(member);
+        link.master = 50;
+        link.mac = mac_of(50);  // as the kernel sets it
+        link.carrier = true;
+        link.idle_member = member == dp1;
+    }
+    kni::Link& vlan = add(51, "vlan", 50);
+    vlan.vlan_protocol = 0x8100;
+    vlan.vlan_id = 7;
+    ingress.refresh();
+    for (forwarding::PortIndex port = 0; port < 2; ++port) {
+        BOOST_TEST(receiver(mac_of(50), {}, port) == 50U);
+        BOOST_TEST(receiver(mac_of(51), {tag_code(0x8100, 7), 0}, port) == 51U);
+    }
+    BOOST_TEST((told.back() == IngressPublisher::Addresses{mac_of(50), mac_of(51)}));
+    state.links[dp0].value.master = 0;
+    ingress.refresh();
+    BOOST_TEST(receiver(mac_of(50), {}, 0) == dp0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

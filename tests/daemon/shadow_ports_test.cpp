@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <boost/test/unit_test.hpp>
+#include <linux/if_bonding.h>
 
 using namespace nlvs;
 using namespace nlvs::daemon;
@@ -110,6 +111,73 @@ BOOST_AUTO_TEST_CASE(what_stands_on_a_device_is_found_through_all_levels) {
     std::ranges::sort(found);
     BOOST_TEST(found == (std::vector<std::uint32_t>{dp0, 20, 21}), boost::test_tools::per_element());
     BOOST_TEST(ports.standing_on(21) == std::vector<std::uint32_t>{21}, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_bond_sends_by_the_members_that_the_kernel_lets_send) {
+    kni::Link& bond = add(50, "bond");
+    bond.bond_mode = BOND_MODE_8023AD;
+    bond.bond_hash_policy = BOND_XMIT_POLICY_LAYER34;
+    add_vlan(51, 50, 0x8100, 7);
+    BOOST_TEST(!ports.has(50));
+    for (const std::uint32_t member : {dp0, dp1}) {
+        state.links[member].value.master = 50;
+        state.links[member].value.carrier = true;
+        BOOST_TEST(ports.is_member(state.links[member].value));
+    }
+    for (const std::uint32_t index : {50U, 51U}) {
+        const auto way = ports.way(index);
+        BOOST_TEST_REQUIRE(way.has_value());
+        BOOST_TEST(way->up);
+        BOOST_TEST((way->receivers == Way::Ports{0, 1}));
+        BOOST_TEST((way->senders == Way::Ports{0, 1}));
+        BOOST_TEST((way->spread == forwarding::Spread::flow));
+        BOOST_TEST(way->tag_count == index - 50);
+    }
+    state.links[dp0].value.idle_member = true;
+    BOOST_TEST(ports.way(51)->port == 1);
+    BOOST_TEST((ports.way(51)->spread == forwarding::Spread::none));
+    BOOST_TEST((ports.way(51)->receivers == Way::Ports{0, 1}));
+    state.links[dp1].value.carrier = false;
+    BOOST_TEST(!ports.way(51)->up);
+    BOOST_TEST(ports.way(51).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(the_mode_and_policy_of_a_bond_say_how_it_spreads) {
+    kni::Link& bond = add(50, "bond");
+    for (const std::uint32_t member : {dp0, dp1}) {
+        state.links[member].value.master = 50;
+        state.links[member].value.carrier = true;
+    }
+    using forwarding::Spread;
+    const struct {
+        int mode, policy;
+        std::optional<Spread> spread;
+    } rows[] = {
+        {BOND_MODE_ROUNDROBIN, BOND_XMIT_POLICY_LAYER2, Spread::turn},
+        {BOND_MODE_XOR, BOND_XMIT_POLICY_LAYER2, Spread::none},
+        {BOND_MODE_XOR, BOND_XMIT_POLICY_LAYER23, Spread::addresses},
+        {BOND_MODE_8023AD, BOND_XMIT_POLICY_ENCAP34, Spread::flow},
+        {BOND_MODE_BROADCAST, 0, {}},
+        {BOND_MODE_TLB, 0, {}},
+        {BOND_MODE_ALB, 0, {}},
+    };
+    for (const auto& row : rows) {
+        bond.bond_mode = static_cast<std::uint8_t>(row.mode);
+        bond.bond_hash_policy = static_cast<std::uint8_t>(row.policy);
+        const auto way = ports.way(50);
+        BOOST_TEST(way.has_value() == row.spread.has_value());
+        if (way && row.spread) BOOST_TEST((way->spread == *row.spread));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_stands_on_a_bond_stands_on_its_members) {
+    add(50, "bond").bond_mode = BOND_MODE_ACTIVEBACKUP;
+    add_vlan(51, 50, 0x8100, 7);
+    add_vlan(52, dp1, 0x8100, 7);
+    state.links[dp0].value.master = 50;
+    auto found = ports.standing_on(dp0);
+    std::ranges::sort(found);
+    BOOST_TEST(found == (std::vector<std::uint32_t>{dp0, 50, 51}), boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

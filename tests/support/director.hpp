@@ -233,6 +233,9 @@ public:
         for (auto& worker : workers_) worker->pipeline.run_timers({rte_rdtsc(), ticks_}, 1U << 20);
     }
 
+    /// What has left since the last look.
+    Sent collect_sent() { return collect(); }
+
     std::uint32_t connections(forwarding::WorkerId id = 0) const {
         return workers_[id]->state.connections_v4.size() + workers_[id]->state.connections_v6.size();
     }

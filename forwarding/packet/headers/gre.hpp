@@ -12,6 +12,7 @@ struct GreHeader {
     Field16 protocol;  ///< an EtherType
 
     static constexpr std::uint16_t checksum_present = 0x8000;
+    static constexpr std::uint16_t key_present = 0x2000;  ///< RFC 2890
 };
 
 static_assert(sizeof(GreHeader) == 4 && alignof(GreHeader) == 1);
