@@ -57,7 +57,7 @@ RealServerKeys real_server_keys(
     };
     if (const auto* endpoint = std::get_if<ipvs::EndpointKey>(&service)) {
         const net::Port port = spec.key.port.is_any() ? endpoint->port : spec.key.port;
-        add(endpoint->protocol, port, takes_any_port(*endpoint, ftp));
+        add(static_cast<std::uint8_t>(endpoint->protocol), port, takes_any_port(*endpoint, ftp));
         return result;
     }
     for (const auto protocol : {net::IpProtocol::tcp, net::IpProtocol::udp, net::IpProtocol::sctp}) {

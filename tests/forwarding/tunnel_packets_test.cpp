@@ -161,7 +161,7 @@ BOOST_AUTO_TEST_CASE(what_goes_into_a_tunnel_gets_its_header_and_goes_to_the_oth
     const Bytes outer{frame.begin() + 14, frame.begin() + 34};
     BOOST_TEST(std::to_integer<int>(outer[8]) == 99);
     BOOST_TEST(std::to_integer<int>(outer[6]) == 0x40);
-    BOOST_TEST(internet_checksum(outer) == 0);
+    BOOST_TEST(builder::internet_checksum(outer) == 0);
 
     // Nobody is at the other end's address: it waits, and goes once somebody is.
     const Adjacency* neighbour = configuration.adjacencies[0].node.exchange(nullptr);
