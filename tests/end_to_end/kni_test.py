@@ -282,7 +282,7 @@ def check_refusals(program):
             ("c9,iface=x", "dp1", "no netdev named"), ("net_none0", "dp1", "librte_net_none"),
         ):
             result = subprocess.run(
-                ["ip", "netns", "exec", DIRECTOR, program, device, shadow, "1", "1", "0"],
+                ["ip", "netns", "exec", DIRECTOR, program, device, shadow, "1", "0", "0"],
                 capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20, check=False,
             )
             said = result.stderr.strip()
@@ -290,7 +290,7 @@ def check_refusals(program):
         first.end()
         for shadow in ("taken", "framed", "much-too-long-a-name"):
             result = subprocess.run(
-                ["ip", "netns", "exec", DIRECTOR, program, "eth0", shadow, "1", "1", "0"],
+                ["ip", "netns", "exec", DIRECTOR, program, "eth0", shadow, "1", "0", "0"],
                 capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20, check=False,
             )
             said = result.stderr.strip()
