@@ -235,9 +235,14 @@ class Lab:
             kept = Path("/tmp") / f"nlvs-lab-{self.name}-{os.getpid()}"
             shutil.rmtree(kept, ignore_errors=True)
             if self.state.exists():
-                shutil.copytree(self.state, kept, ignore=shutil.ignore_patterns("www", "notify"))
+                shutil.copytree(self.state, kept, ignore=_not_worth_keeping)
                 print(f"lab: logs kept in {kept}", flush=True)
         shutil.rmtree(self.state, ignore_errors=True)
 
     def _namespace_paths(self):
         return [p for n in self.nodes() if (p := self.namespace(n).path).exists()]
+
+
+def _not_worth_keeping(directory, names):
+    """Pages of servers, and sockets, which are no files to copy."""
+    return {n for n in names if n in ("www", "notify") or (Path(directory) / n).is_socket()}
