@@ -6,10 +6,11 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from harness import LabKind, case, expect, expect_equal
-from nlvslab.measure import within
+from nlvslab.measure import PATIENCE, within
 from nlvslab.topology import DIRECTORS, HTTP_PORT, ROUTER
 
 HERE = Path(__file__).resolve().parent
@@ -140,6 +141,11 @@ class Routers:
         first = director is next(iter(self.lab.directors.values()))
         for daemon in ("zebra", "bfdd", "bgpd", *(["ospfd"] if first else [])):
             further = ["--bfdctl", directory / "bfdd.sock"] if daemon == "bfdd" else []
+            if daemon == "bgpd":
+                # Sessions asked for before bfdd has joined zebra are never made; it joins as soon as
+                # it has opened its terminal.
+                within(10, (directory / "bfdd.vty").exists, "bfdd runs")
+                time.sleep(0.5 * PATIENCE)
             self.lab.start(
                 director.name, daemon,
                 director.namespace.command(
@@ -154,7 +160,6 @@ class Routers:
         )
         entries = json.loads(text or "[]")
         return sum(len(entry.get("nexthops", [entry])) for entry in entries)
-
 
     def watched(self, family):
         """The directors that BFD finds alive."""
