@@ -68,6 +68,7 @@ struct WorkerState {
           reassembly{seed},
           output{sink, counters},
           random{seed},
+          outer_id{static_cast<std::uint16_t>(worker * (0x10000U / max_workers))},
           secret{random.next()} {}
 
     WorkerState(const WorkerState&) = delete;
@@ -88,7 +89,9 @@ struct WorkerState {
     Output output;
     HandOverBatch outgoing;
     RandomSource random;
-    std::uint16_t outer_id = 0;         ///< IPv4 identification of tunnel headers
+    /// IPv4 identification of tunnel headers. Workers begin far apart: pieces of two packets to one
+    /// server must not carry the same.
+    std::uint16_t outer_id;
     std::uint32_t turn = 0;             ///< of the members of bonds that take turns
     std::uint32_t fragmented = 0;       ///< IPv6 packets cut, for their identification
     std::uint64_t secret;
