@@ -48,6 +48,13 @@ public:
     StageTracker(forwarding::Configuration& configuration, forwarding::Reclaimer& reclaimer)
         : configuration_{configuration}, reclaimer_{reclaimer} {}
 
+    StageTracker(const StageTracker&) = delete;
+    StageTracker& operator=(const StageTracker&) = delete;
+
+    ~StageTracker() override {
+        for (auto& [slot, tracked] : tracked_) delete slot->tunnel.exchange(nullptr);
+    }
+
     void track(
         forwarding::DestinationId, forwarding::DestinationSlot& slot, const net::IpAddress& address,
         ipvs::ForwardingMethod method, const ipvs::Tunnel& tunnel
