@@ -98,7 +98,8 @@ BOOST_AUTO_TEST_CASE(templates_of_a_firewall_mark) {
 }
 
 BOOST_AUTO_TEST_CASE(templates_of_calls) {
-    const auto seen = connections_of(recorded("calls")[0]);
+    const auto messages = recorded("calls");  // whose bytes the names are views of
+    const auto seen = connections_of(messages[0]);
     BOOST_TEST_REQUIRE(!seen.empty());
     BOOST_TEST(seen.front().engine == "sip");
     BOOST_TEST(seen.front().engine_data == "1234@10.0.0.100");
