@@ -272,7 +272,8 @@ def address_sanitizer_build():
 
 def thread_sanitizer_build():
     return configured_build(
-        ROOT / "build-tsan", [*INSTRUMENTED, "-Db_sanitize=thread"], "tsan", only=("test-forwarding",)
+        ROOT / "build-tsan", [*INSTRUMENTED, "-Doptimization=1", "-Db_sanitize=thread"], "tsan",
+        only=("test-forwarding",),
     )
 
 
