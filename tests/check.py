@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Runs the test stages of tools/check and adds up what they report.
 
-unit    the release build; every meson test (unit, property, corpus, architecture)
+unit    the release build: recorded sessions in process, programs of their own, architecture
 e2e     the installed tools against nlvsd in network namespaces (root)
 kernel  sessions and random command sequences recorded on the kernel's IPVS, replayed against
         nlvsd (root)
-san     unit tests under AddressSanitizer and UndefinedBehaviorSanitizer; the tests of the code that
-        threads share under ThreadSanitizer
+san     every unit and property test, and the corpora, under AddressSanitizer and
+        UndefinedBehaviorSanitizer (once is enough: they are most of what there is to compile); the
+        tests of the code that threads share under ThreadSanitizer
 fuzz    the libFuzzer targets of decoders for NLVS_FUZZ_SECONDS (60) seconds each
 
 A step that cannot run counts as failed. Logs stay in build/check-logs. The special builds are made in
@@ -35,8 +36,7 @@ FUZZ_SECONDS = int(os.environ.get("NLVS_FUZZ_SECONDS", "60"))
 FUZZED_BY_HAND = ("fuzz_pipeline",)
 # -O0: instrumented code takes a third of the time to build, and the tests are quick enough.
 # b_lundef: the sanitizers' symbols are resolved by the executable, not by the shim library.
-INSTRUMENTED = ("--buildtype=debugoptimized", "-Doptimization=0", "-Db_lundef=false",
-                "-Dbenchmarks=false")
+INSTRUMENTED = ("-Doptimization=0", "-Ddebug=true", "-Db_lundef=false", "-Dbenchmarks=false")
 # Seconds: the special builds take a quarter of it on two free processors.
 LONGEST_BUILD = 3600
 
@@ -229,7 +229,16 @@ def release_build():
 
 
 def unit_stage():
-    return release_build() or meson_tests(BUILD, "unit")
+    failure = release_build()
+    if failure:
+        return failure
+    # The packet path as it is installed, optimized, against the kernel's packets.
+    target = "tests/test-sessions"
+    return (
+        step("sessions-build", ["ninja", "-C", str(BUILD), "--quiet", target], 600)
+        + step("sessions", [str(BUILD / target), "--report_level=short"], 300, count=boost_cases)
+        + meson_tests(BUILD, "programs", ["--no-suite", "unit"])
+    )
 
 
 def end_to_end_stage():
