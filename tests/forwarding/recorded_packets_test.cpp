@@ -1,6 +1,5 @@
 #include <boost/test/unit_test.hpp>
 
-#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +11,7 @@
 #include "compat/net/ip_address.hpp"
 #include "forwarding/pipeline.hpp"
 #include "forwarding/transmit/tunnel.hpp"
+#include "tests/support/comparable.hpp"
 #include "tests/support/corpus.hpp"
 #include "tests/support/director.hpp"
 
@@ -22,10 +22,9 @@
 ///   service tcp|udp ADDRESS PORT
 ///   server masquerade|direct|tunnel ADDRESS PORT [ipip|gue|gre] [TUNNEL-PORT] [weight WEIGHT]
 ///   mtu client|server MTU                 of the route to that side
-///   in HEX, out HEX                       from the IP header on; xx+N: xx and N bytes that each
-///                                         are one more than the one before
+///   in HEX, out HEX                       from the IP header on, as recorded_octets()
 ///
-/// What came out must be what the kernel sent, byte for byte but for mask(), in any order.
+/// What came out must be what the kernel sent, byte for byte but for comparable(), in any order.
 namespace nlvs::forwarding {
 namespace {
 
@@ -54,23 +53,6 @@ struct Scenario {
     std::vector<Bytes> in;
     std::vector<Bytes> out;
 };
-
-Bytes decode(std::istream& words) {
-    Bytes bytes;
-    std::string word;
-    while (words >> word) {
-        const auto plus = word.find('+');
-        const std::string hex = word.substr(0, plus);
-        for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-            bytes.push_back(static_cast<std::byte>(std::stoi(hex.substr(i, 2), nullptr, 16)));
-        }
-        if (plus == std::string::npos) continue;
-        for (int left = std::stoi(word.substr(plus + 1)); left > 0; --left) {
-            bytes.push_back(static_cast<std::byte>(std::to_integer<int>(bytes.back()) + 1));
-        }
-    }
-    return bytes;
-}
 
 Server read_server(std::istream& words) {
     Server server;
@@ -117,7 +99,7 @@ std::vector<Scenario> read_scenarios(const std::filesystem::path& path) {
             words >> side;
             words >> scenario.mtus[side];
         } else {
-            (verb == "in" ? scenario.in : scenario.out).push_back(decode(words));
+            (verb == "in" ? scenario.in : scenario.out).push_back(recorded_octets(words));
         }
     }
     return scenarios;
@@ -175,72 +157,6 @@ private:
     Director director_;
 };
 
-void clear(Bytes& bytes, std::size_t at, std::size_t count) {
-    for (std::size_t i = at; i < std::min(at + count, bytes.size()); ++i) bytes[i] = std::byte{0};
-}
-
-std::size_t number(const Bytes& bytes, std::size_t at) {
-    return at < bytes.size() ? std::to_integer<std::size_t>(bytes[at]) : 0;
-}
-
-/// Takes out what cannot be the same twice, on the kernel neither:
-///   identification of IPv4 packets that the director makes (errors, tunnel headers), which Linux
-///     draws, and the header checksum with it;
-///   flow label of IPv6 packets that the director makes, a hash with a secret of Linux;
-///   identification of IPv6 fragments, which is to be unpredictable;
-///   UDP source port of GUE, a hash of the flow inside.
-Bytes mask(Bytes packet) {
-    const bool v4 = number(packet, 0) >> 4 == 4;
-    const std::size_t protocol = v4 ? number(packet, 9) : number(packet, 6);
-    const bool gue = protocol == 17 && number(packet, v4 ? 22 : 42) == 6080 >> 8 &&
-                     number(packet, v4 ? 23 : 43) == (6080 & 0xFF);
-    const bool tunnel = protocol == 4 || protocol == 41 || protocol == 47 || gue;
-    if (v4) {
-        const bool error_of_director = protocol == 1 && number(packet, 1) == 0xC0;
-        // A later fragment of a tunnel packet has no UDP header, but the director's address.
-        const Bytes own{std::byte{192}, std::byte{168}, std::byte{1}, std::byte{1}};
-        const bool of_director = std::equal(own.begin(), own.end(), packet.begin() + 12);
-        if (tunnel || of_director || error_of_director) {
-            clear(packet, 4, 2);
-            clear(packet, 10, 2);
-        }
-    } else {
-        constexpr std::size_t fragment = 44;
-        if (tunnel || protocol == 58) {
-            packet[1] &= std::byte{0xF0};
-            clear(packet, 2, 2);
-        }
-        if (protocol == fragment) {
-            packet[1] &= std::byte{0xF0};
-            clear(packet, 2, 2);
-            clear(packet, 44, 4);
-        }
-        // The checksum of ICMPv6 does not cover the flow label.
-    }
-    if (gue) clear(packet, v4 ? 20 : 40, 2);
-    return packet;
-}
-
-std::string hex(const Bytes& bytes) {
-    std::ostringstream out;
-    out << std::hex;
-    for (std::size_t i = 0; i < std::min<std::size_t>(bytes.size(), 96); ++i) {
-        out << (number(bytes, i) < 16 ? "0" : "") << number(bytes, i);
-    }
-    out << std::dec << " (" << bytes.size() << ')';
-    return out.str();
-}
-
-void compare(std::vector<Bytes> sent, std::vector<Bytes> recorded) {
-    std::ranges::sort(sent);
-    std::ranges::sort(recorded);
-    std::vector<Bytes> missing, surplus;
-    std::ranges::set_difference(recorded, sent, std::back_inserter(missing));
-    std::ranges::set_difference(sent, recorded, std::back_inserter(surplus));
-    for (const Bytes& packet : missing) BOOST_ERROR("only the kernel sent " + hex(packet));
-    for (const Bytes& packet : surplus) BOOST_ERROR("only nlvs sent      " + hex(packet));
-}
-
 void replay(const Scenario& scenario) {
     Stage stage{scenario};
     std::vector<Bytes> sent, recorded;
@@ -249,7 +165,7 @@ void replay(const Scenario& scenario) {
         const auto result = stage.receive(packet);
         for_host += result.punted.size();
         for (const Bytes& frame : result.frames) {
-            sent.push_back(mask(Bytes(frame.begin() + 14, frame.end())));
+            sent.push_back(comparable(Bytes(frame.begin() + 14, frame.end())));
         }
     }
     // What is no service's is answered by the host's own stack, with nlvs as in the kernel.
@@ -258,8 +174,10 @@ void replay(const Scenario& scenario) {
         BOOST_TEST(sent.empty());
         return;
     }
-    for (const Bytes& packet : scenario.out) recorded.push_back(mask(packet));
-    compare(std::move(sent), std::move(recorded));
+    for (const Bytes& packet : scenario.out) recorded.push_back(comparable(packet));
+    for (const std::string& difference : differences(std::move(sent), std::move(recorded))) {
+        BOOST_ERROR(difference);
+    }
 }
 
 }  // namespace

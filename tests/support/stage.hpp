@@ -7,9 +7,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,7 +52,7 @@ public:
     StageTracker& operator=(const StageTracker&) = delete;
 
     ~StageTracker() override {
-        for (auto& [slot, tracked] : tracked_) delete slot->tunnel.exchange(nullptr);
+        for (auto* slot : tracked_) delete slot->tunnel.exchange(nullptr);
     }
 
     void track(
@@ -74,7 +74,7 @@ public:
         }
         replace(slot, std::move(header));
         slot.adjacency = leads ? &configuration_.adjacencies[servers] : nullptr;
-        tracked_[&slot] = true;
+        tracked_.insert(&slot);
     }
 
     void untrack(forwarding::DestinationId id) override {
@@ -94,7 +94,7 @@ public:
 
     void set_mtu(std::uint16_t value) {
         mtu = value;
-        for (auto& [slot, tracked] : tracked_) slot->set_link_mtu(value);
+        for (auto* slot : tracked_) slot->set_link_mtu(value);
     }
 
 private:
@@ -112,7 +112,7 @@ private:
     forwarding::Configuration& configuration_;
     forwarding::Reclaimer& reclaimer_;
     std::uint16_t mtu = 1500;
-    std::map<forwarding::DestinationSlot*, bool> tracked_;
+    std::set<forwarding::DestinationSlot*> tracked_;
 };
 
 /// A whole director without threads and NICs: the control plane, the pipelines of its workers and
