@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <string>
 
 namespace nlvs::daemon {
@@ -67,13 +68,31 @@ DataPlane::DataPlane(
         WorkerGroupSettings{
             options.workers, options.maximum_connections, options.poll == Options::Poll::adaptive,
             options.punt_rates
-        }
+        },
+        steer(options)
     );
 }
 
 DataPlane::~DataPlane() {
     workers_.reset();
     while (!ports_.empty()) ports_.pop_back();
+}
+
+/// Ours, unless a NIC can choose: then its choice, once all NICs that have one make it alike.
+forwarding::Steering DataPlane::steer(const Options& options) const {
+    const bool by_nic = std::ranges::any_of(options.ports, [](const PortOptions& port) {
+        return port.hash != forwarding::ReceiveHash::flow;
+    });
+    if (!by_nic || options.workers == 1) return forwarding::Steering{options.workers};
+    std::uint16_t entries = std::numeric_limits<std::uint16_t>::max();
+    for (const Port& port : ports_) {
+        if (port.nic->flow_affine()) entries = std::min(entries, port.nic->redirection_entries());
+    }
+    const forwarding::RedirectionTable table{entries, options.workers};
+    for (const Port& port : ports_) {
+        if (port.nic->flow_affine()) port.nic->redirect(table);
+    }
+    return {options.workers, table};
 }
 
 void DataPlane::open_port(const PortOptions& options, std::uint16_t workers, bool keep) {
@@ -86,6 +105,7 @@ void DataPlane::open_port(const PortOptions& options, std::uint16_t workers, boo
             .mtu = 0,
             .promiscuous = false,
             .all_multicast = true,
+            .hash = options.hash,
         },
         *pool_
     );

@@ -41,6 +41,7 @@ public:
 
 private:
     void open_port(const PortOptions& options, std::uint16_t workers, bool keep);
+    forwarding::Steering steer(const Options& options) const;
 
     std::unique_ptr<forwarding::Eal> eal_;
     std::unique_ptr<forwarding::BufferPool> pool_;

@@ -129,6 +129,13 @@ std::optional<ShadowBackend> parse_backend(std::string_view name) {
     return std::nullopt;
 }
 
+std::optional<forwarding::ReceiveHash> parse_hash(std::string_view name) {
+    if (name == "both") return forwarding::ReceiveHash::flow;
+    if (name == "source") return forwarding::ReceiveHash::source;
+    if (name == "destination") return forwarding::ReceiveHash::destination;
+    return std::nullopt;
+}
+
 PortOptions read_port(TableReader& reader) {
     PortOptions port;
     const toml::node* device_node = nullptr;
@@ -156,6 +163,7 @@ PortOptions read_port(TableReader& reader) {
         reader.fail(*shadow, fmt::format("shadow \"{}\" is the netdev itself", port.shadow));
     }
     reader.read("backend", port.backend, parse_backend, "\"auto\", \"tap\", \"vhost\"");
+    reader.read("rss", port.hash, parse_hash, "\"both\", \"source\", \"destination\"");
     return port;
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/log.hpp"
 #include "forwarding/config/ftp_ports.hpp"
 #include "forwarding/kernel_path.hpp"
+#include "forwarding/nic/ethernet_port.hpp"
 
 namespace nlvs::daemon {
 
@@ -25,6 +26,7 @@ struct PortOptions {
     std::string device;
     std::string shadow;  ///< name of the kernel-side interface
     ShadowBackend backend = ShadowBackend::automatic;
+    forwarding::ReceiveHash hash = forwarding::ReceiveHash::flow;
 };
 
 /// nlvs.toml. A default-constructed value is what an empty file means: the control plane alone.

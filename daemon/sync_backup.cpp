@@ -24,6 +24,10 @@ forwarding::Ticks to_ticks(std::uint32_t seconds) noexcept {
     return std::min(seconds, longest) * forwarding::ticks_per_second;
 }
 
+std::uint16_t own_workers(const WorkerMail& mail) {
+    return static_cast<std::uint16_t>(std::max<std::size_t>(mail.workers(), 1));
+}
+
 }  // namespace
 
 SyncBackup::SyncBackup(
@@ -36,7 +40,7 @@ SyncBackup::SyncBackup(
       workers_{workers},
       counters_{counters},
       sync_id_{config.sync_id},
-      steering_{static_cast<std::uint16_t>(std::max<std::size_t>(mail.workers(), 1))},
+      steering_{workers != nullptr ? workers->steering() : forwarding::Steering{own_workers(mail)}},
       buffer_(config.max_length),
       batches_(mail.workers()),
       self_{std::make_shared<SyncBackup*>(this)} {

@@ -59,14 +59,16 @@ int run_worker(void* worker) {
 
 WorkerGroup::WorkerGroup(
     forwarding::Configuration& configuration, forwarding::QuiescentState& quiescence,
-    const std::vector<GroupPort>& ports, const WorkerGroupSettings& settings
+    const std::vector<GroupPort>& ports, const WorkerGroupSettings& settings,
+    const forwarding::Steering& steering
 )
     : templates_{configuration.destinations, secret(), clock_.read().ticks},
-      shared_{configuration, templates_, settings.workers, secret()} {
+      shared_{configuration, templates_, steering, secret()} {
     std::vector<forwarding::WorkerPort> worker_ports;
     for (PortIndex index = 0; index < ports.size(); ++index) {
         const GroupPort& port = ports[index];
         shared_.ports[index].partial_checksums = port.nic->partial_checksums();
+        shared_.ports[index].flow_affine = port.nic->flow_affine();
         worker_ports.push_back({index, port.nic->id(), {}});
         if (port.shadow != nullptr) worker_ports.back().shadow = port.shadow->id();
     }

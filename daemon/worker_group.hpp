@@ -40,7 +40,8 @@ public:
     /// `ports` in the order of their PortIndex. Throws std::bad_alloc, std::runtime_error.
     WorkerGroup(
         forwarding::Configuration& configuration, forwarding::QuiescentState& quiescence,
-        const std::vector<GroupPort>& ports, const WorkerGroupSettings& settings
+        const std::vector<GroupPort>& ports, const WorkerGroupSettings& settings,
+        const forwarding::Steering& steering
     );
     WorkerGroup(const WorkerGroup&) = delete;
     WorkerGroup& operator=(const WorkerGroup&) = delete;
@@ -88,6 +89,8 @@ public:
     std::uint32_t control_connections(std::size_t port) const noexcept {
         return shared_.controls.users(port);
     }
+
+    const forwarding::Steering& steering() const noexcept { return shared_.steering; }
 
     std::uint16_t size() const noexcept { return static_cast<std::uint16_t>(workers_.size()); }
 

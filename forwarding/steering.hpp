@@ -12,24 +12,35 @@
 #include "compat/net/port.hpp"
 #include "forwarding/identifiers.hpp"
 #include "forwarding/packet/flow.hpp"
+#include "forwarding/toeplitz.hpp"
 
 namespace nlvs::forwarding {
 
 /// Which worker owns a flow: a hash of its initiator-side endpoint, that is the source of a
 /// packet towards a service and the destination of a packet from a real server. Both directions
 /// of a masqueraded flow therefore meet on one worker whatever the NIC does.
+///
+/// NICs that hash by one side of a packet alone (ReceiveHash) can put it on that worker's queue: the
+/// owner is then whom they choose. Only flows that a worker does not know are asked about, so a NIC
+/// that chooses otherwise costs hand-overs, never a flow.
 /// Thread: any (pure).
 class Steering {
 public:
     explicit Steering(std::uint16_t workers) noexcept : workers_{workers} {}
 
+    /// As NICs choose with this redirection table.
+    Steering(std::uint16_t workers, const RedirectionTable& table)
+        : workers_{workers}, nic_{std::make_shared<const Nic>(Toeplitz{Toeplitz::default_key}, table)} {}
+
     std::uint16_t workers() const noexcept { return workers_; }
 
     WorkerId owner(net::Ipv4Address address, net::Port port) const noexcept {
+        if (nic_) return nic_->owner(address, port);
         return pick((std::uint64_t{address.wire().wire()} << 16) | port.wire().wire());
     }
 
     WorkerId owner(const net::Ipv6Address& address, net::Port port) const noexcept {
+        if (nic_) return nic_->owner(address, port);
         std::uint64_t words[2];
         static_assert(sizeof(words) == sizeof(address));
         __builtin_memcpy(words, address.bytes().data(), sizeof(words));
@@ -37,6 +48,20 @@ public:
     }
 
 private:
+    struct Nic {
+        template <class Address>
+        WorkerId owner(const Address& address, net::Port port) const noexcept {
+            std::array<std::uint8_t, sizeof(Address) + sizeof(port)> endpoint;
+            static_assert(sizeof(port) == 2);
+            __builtin_memcpy(endpoint.data(), &address, sizeof(Address));
+            __builtin_memcpy(endpoint.data() + sizeof(Address), &port, sizeof(port));
+            return table.queue(hash(endpoint));
+        }
+
+        Toeplitz hash;
+        RedirectionTable table;
+    };
+
     static constexpr std::uint64_t multiplier = 0x9E3779B97F4A7C15ULL;
 
     WorkerId pick(std::uint64_t value) const noexcept {
@@ -48,6 +73,7 @@ private:
     }
 
     std::uint16_t workers_;
+    std::shared_ptr<const Nic> nic_;  ///< null: nobody's choice but ours
 };
 
 /// Crossing 4: packets that the NIC delivered to the wrong worker, one multi-producer

@@ -38,13 +38,13 @@ struct PortTraits {
 /// What all workers of a daemon share: read-mostly tables and the crossings.
 struct Shared {
     Shared(
-        Configuration& tables, PersistenceTable& persistence, std::uint16_t workers, std::uint64_t seed
+        Configuration& tables, PersistenceTable& persistence, const Steering& choice, std::uint64_t seed
     )
         : configuration{tables},
           templates{persistence},
           expected{tables.destinations, controls, seed},
-          hand_over{workers},
-          steering{workers} {}
+          hand_over{choice.workers()},
+          steering{choice} {}
 
     Configuration& configuration;  ///< read only, but for the atomics in DestinationSlot::totals
     PersistenceTable& templates;

@@ -6,6 +6,7 @@
 #include "forwarding/nic/tap_signals.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cerrno>
@@ -18,6 +19,7 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_flow.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,11 +58,24 @@ rte_ether_addr to_dpdk(const net::MacAddress& mac) {
     return result;
 }
 
+constexpr std::uint64_t hashed_types =
+    RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP;
+
+std::uint64_t side_of(ReceiveHash hash) {
+    switch (hash) {
+        case ReceiveHash::flow: return 0;
+        case ReceiveHash::source: return RTE_ETH_RSS_L3_SRC_ONLY | RTE_ETH_RSS_L4_SRC_ONLY;
+        case ReceiveHash::destination: return RTE_ETH_RSS_L3_DST_ONLY | RTE_ETH_RSS_L4_DST_ONLY;
+    }
+    return 0;
+}
+
 }  // namespace
 
 EthernetPort::EthernetPort(const EthernetPortSettings& settings, BufferPool& pool)
     : device_{settings.device},
       queues_{settings.queues},
+      hash_{settings.hash},
       promiscuous_{settings.promiscuous},
       all_multicast_{settings.all_multicast},
       leave_running_{settings.leave_running} {
@@ -115,13 +130,7 @@ void EthernetPort::configure(const EthernetPortSettings& settings, BufferPool& p
         );
     }
     rte_eth_conf configuration{};
-    constexpr std::uint64_t hashed =
-        RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP;
-    if (const std::uint64_t types = information.flow_type_rss_offloads & hashed;
-        queues_ > 1 && types != 0) {
-        configuration.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-        configuration.rx_adv_conf.rss_conf.rss_hf = types;
-    }
+    configure_hash(information, configuration);
     if (settings.mtu != 0) configuration.rxmode.mtu = settings.mtu;
     // Most drivers without interrupts say so here, the others when the port starts.
     configuration.intr_conf.rxq = claim_ ? 0 : 1;
@@ -144,6 +153,92 @@ void EthernetPort::configure(const EthernetPortSettings& settings, BufferPool& p
             fail("cannot set up queue " + std::to_string(queue) + " of port " + device_, error);
     }
     if (claim_ && settings.mtu != 0) set_mtu(settings.mtu);
+}
+
+void EthernetPort::configure_hash(
+    const rte_eth_dev_info& information, rte_eth_conf& configuration
+) {
+    if (queues_ == 1) return;
+    const std::uint64_t types = information.flow_type_rss_offloads & hashed_types;
+    // What tap calls hashing is the kernel's choice, which follows the sender's CPU.
+    const bool hashes = types != 0 && !attached_name_.starts_with("net_tap");
+    if (hash_ != ReceiveHash::flow && !hashes) {
+        throw std::runtime_error("port " + device_ + " does not choose queues by a hash (rss)");
+    }
+    if (types == 0) return;
+    // DPDK reads the key only; its type says otherwise.
+    static Toeplitz::Key key = Toeplitz::default_key;
+    auto& hashing = configuration.rx_adv_conf.rss_conf;
+    configuration.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    hashing.rss_hf = types;
+    if (!hashes) return;
+    redirection_entries_ = std::has_single_bit(information.reta_size) ? information.reta_size : 0;
+    const std::uint64_t side = side_of(hash_);
+    if (hash_ == ReceiveHash::flow) return;
+    hash_by_rules_ = (information.flow_type_rss_offloads & side) != side;
+    if (!hash_by_rules_) hashing.rss_hf |= side;
+    if (information.hash_key_size != 0 && information.hash_key_size <= key.size()) {
+        hashing.rss_key = key.data();
+        hashing.rss_key_len = information.hash_key_size;
+    }
+}
+
+/// Hashing by one side as rules, for drivers (Intel's) that take it in no other way.
+void EthernetPort::ask_flow_rules() {
+    struct Rule {
+        rte_flow_item_type network, transport;
+        std::uint64_t type;
+    };
+    constexpr std::array rules{
+        Rule{RTE_FLOW_ITEM_TYPE_IPV4, RTE_FLOW_ITEM_TYPE_TCP, RTE_ETH_RSS_NONFRAG_IPV4_TCP},
+        Rule{RTE_FLOW_ITEM_TYPE_IPV4, RTE_FLOW_ITEM_TYPE_UDP, RTE_ETH_RSS_NONFRAG_IPV4_UDP},
+        Rule{RTE_FLOW_ITEM_TYPE_IPV6, RTE_FLOW_ITEM_TYPE_TCP, RTE_ETH_RSS_NONFRAG_IPV6_TCP},
+        Rule{RTE_FLOW_ITEM_TYPE_IPV6, RTE_FLOW_ITEM_TYPE_UDP, RTE_ETH_RSS_NONFRAG_IPV6_UDP},
+    };
+    for (const Rule& rule : rules) {
+        rte_flow_attr attributes{};
+        attributes.ingress = 1;
+        std::array<rte_flow_item, 4> pattern{};
+        pattern[0].type = RTE_FLOW_ITEM_TYPE_ETH;
+        pattern[1].type = rule.network;
+        pattern[2].type = rule.transport;
+        pattern[3].type = RTE_FLOW_ITEM_TYPE_END;
+        rte_flow_action_rss rss{};
+        rss.func = RTE_ETH_HASH_FUNCTION_TOEPLITZ;
+        rss.types = rule.type | side_of(hash_);
+        // Intel's drivers: the port's own queues and key, where the rule names none.
+        std::array<rte_flow_action, 2> actions{};
+        actions[0].type = RTE_FLOW_ACTION_TYPE_RSS;
+        actions[0].conf = &rss;
+        actions[1].type = RTE_FLOW_ACTION_TYPE_END;
+        rte_flow_error error{};
+        if (rte_flow_create(id_, &attributes, pattern.data(), actions.data(), &error) == nullptr) {
+            throw std::runtime_error(
+                "port " + device_ + " cannot hash by one side of a packet (rss): " +
+                (error.message != nullptr ? error.message : rte_strerror(rte_errno))
+            );
+        }
+    }
+}
+
+void EthernetPort::redirect(const RedirectionTable& table) {
+    rte_eth_dev_info information{};
+    if (const int error = rte_eth_dev_info_get(id_, &information); error != 0) {
+        fail("cannot inquire port " + device_, error);
+    }
+    std::vector<rte_eth_rss_reta_entry64> groups(
+        (information.reta_size + RTE_ETH_RETA_GROUP_SIZE - 1) / RTE_ETH_RETA_GROUP_SIZE
+    );
+    for (std::uint16_t entry = 0; entry < information.reta_size; ++entry) {
+        auto& group = groups[entry / RTE_ETH_RETA_GROUP_SIZE];
+        group.mask |= std::uint64_t{1} << (entry % RTE_ETH_RETA_GROUP_SIZE);
+        group.reta[entry % RTE_ETH_RETA_GROUP_SIZE] = table.queue(entry);
+    }
+    if (groups.empty()) return;
+    if (const int error = rte_eth_dev_rss_reta_update(id_, groups.data(), information.reta_size);
+        error != 0) {
+        fail("cannot spread the queues of port " + device_, error);
+    }
 }
 
 /// Queue n of af_packet is member n of a packet fan-out group, so the doorbells form a group of
@@ -189,6 +284,7 @@ void EthernetPort::start() {
     if (const int error = rte_eth_dev_start(id_); error != 0)
         fail("cannot start port " + device_, error);
     started_ = true;
+    if (hash_by_rules_) ask_flow_rules();
     if (all_multicast_) set_all_multicast(true);
     if (promiscuous_) set_promiscuous(true);
 }

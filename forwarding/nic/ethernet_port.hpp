@@ -3,13 +3,24 @@
 #include "compat/net/mac_address.hpp"
 #include "forwarding/nic/buffer_pool.hpp"
 #include "forwarding/nic/netdev_claim.hpp"
+#include "forwarding/toeplitz.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+struct rte_eth_conf;
+struct rte_eth_dev_info;
+
 namespace nlvs::forwarding {
+
+/// By what of a packet the NIC chooses the queue, hence the worker.
+enum class ReceiveHash : std::uint8_t {
+    flow,         ///< both ends, as NICs do
+    source,       ///< the source alone: of a client's packets, the one that owns the flow
+    destination,  ///< likewise of a real server's
+};
 
 struct EthernetPortSettings {
     /// A PCI address ("0000:03:00.0"), a DPDK virtual device with its arguments
@@ -20,6 +31,7 @@ struct EthernetPortSettings {
     std::uint16_t mtu = 0;            ///< 0: as it is
     bool promiscuous = false;
     bool all_multicast = true;  ///< VRRP, OSPF, ND
+    ReceiveHash hash = ReceiveHash::flow;
     /// The end of the port is left to the end of the process: stopping a tap sets the kernel's
     /// netdev down, which costs it its routes and IPv6 addresses.
     bool leave_running = false;
@@ -83,6 +95,15 @@ public:
 
     bool partial_checksums() const noexcept { return partial_checksums_; }
 
+    /// The NIC keeps a flow on one queue for as long as it is up.
+    bool flow_affine() const noexcept { return redirection_entries_ != 0; }
+
+    /// Of the NIC's redirection table; 0 without one.
+    std::uint16_t redirection_entries() const noexcept { return redirection_entries_; }
+
+    /// Makes entry n of the NIC's redirection table lead to the queue that `table` says.
+    void redirect(const RedirectionTable& table);
+
     /// The queue raises an interrupt when a packet arrives (Doorbell uses it).
     bool interrupts() const noexcept { return interrupts_; }
 
@@ -95,6 +116,8 @@ private:
     void attach(const EthernetPortSettings& settings);
     void configure(const EthernetPortSettings& settings, BufferPool& pool);
     void open_doorbells();
+    void configure_hash(const rte_eth_dev_info& information, rte_eth_conf& configuration);
+    void ask_flow_rules();
 
     std::string device_;
     std::string attached_name_;  ///< what to detach
@@ -102,6 +125,9 @@ private:
     std::vector<int> doorbells_;
     std::uint16_t id_ = 0;
     std::uint16_t queues_;
+    std::uint16_t redirection_entries_ = 0;
+    ReceiveHash hash_;
+    bool hash_by_rules_ = false;  ///< the driver hashes by one side only where a flow rule says so
     bool promiscuous_;
     bool all_multicast_;
     bool leave_running_;

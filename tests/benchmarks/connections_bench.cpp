@@ -53,7 +53,7 @@ struct Bed {
     Director director;
     Client client;
     PersistenceTable templates{director.configuration().destinations, 1, 0};
-    Shared shared{director.configuration(), templates, 1, 1};
+    Shared shared{director.configuration(), templates, Steering{1}, 1};
     BufferPool pool{{.count = 1023}};
     std::unique_ptr<BenchWorker> worker;
 };

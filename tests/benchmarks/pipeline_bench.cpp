@@ -139,7 +139,7 @@ private:
     Director director_{options_.shape};
     Client client_{options_.shape.ipv6, options_.shape.protocol, director_.virtual_address()};
     PersistenceTable templates_{director_.configuration().destinations, 1, 0};
-    Shared shared_{director_.configuration(), templates_, 1, 1};
+    Shared shared_{director_.configuration(), templates_, Steering{1}, 1};
     BufferPool pool_{{.count = 1023}};
     std::unique_ptr<BenchWorker> worker_ = std::make_unique<BenchWorker>(
         shared_, WorkerId{0}, std::max(options_.connections * 2, 1U << 16), pool_.get()

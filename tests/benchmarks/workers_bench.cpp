@@ -83,7 +83,7 @@ private:
 struct Bed {
     explicit Bed(std::uint16_t workers)
         : client{shape.ipv6, shape.protocol, director.virtual_address()},
-          shared{director.configuration(), templates, workers, 1} {}
+          shared{director.configuration(), templates, Steering{workers}, 1} {}
 
     Shape shape;
     Director director{shape};

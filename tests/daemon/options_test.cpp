@@ -85,6 +85,7 @@ shadow = "dp0"
 netdev = "eth7"
 shadow = "dp1"
 backend = "vhost"
+rss = "source"
 )",
         "nlvs.toml"
     );
@@ -95,6 +96,8 @@ backend = "vhost"
     BOOST_TEST(options.ports[2].shadow == "dp1");
     BOOST_TEST((options.ports[1].backend == ShadowBackend::automatic));
     BOOST_TEST((options.ports[2].backend == ShadowBackend::vhost));
+    BOOST_TEST((options.ports[1].hash == forwarding::ReceiveHash::flow));
+    BOOST_TEST((options.ports[2].hash == forwarding::ReceiveHash::source));
     BOOST_TEST(options.workers == 2U);
     BOOST_TEST((options.cpus == std::vector<unsigned>{2, 3}));
     BOOST_TEST((options.poll == Options::Poll::busy));

@@ -23,7 +23,12 @@ public:
         std::vector<Bytes> punted;  ///< to the kernel
     };
 
-    explicit Director(std::uint16_t workers = 1) : shared_{configuration_, templates_, workers, 11} {
+    explicit Director(std::uint16_t workers = 1)
+        : Director{forwarding::Steering{workers}} {}
+
+    explicit Director(const forwarding::Steering& steering)
+        : shared_{configuration_, templates_, steering, 11} {
+        const std::uint16_t workers = steering.workers();
         set(ipvs::Sysctls{});
         add_route({net::Ipv4Address{std::uint32_t{0}}, 0}, forwarding::NextHop::Type::unicast);
         add_route({net::Ipv6Address{}, 0}, forwarding::NextHop::Type::unicast);

@@ -127,7 +127,7 @@ public:
     };
 
     explicit Stage(std::uint16_t workers, std::uint32_t maximum_connections)
-        : shared_{*configuration_, templates_, workers, 1},
+        : shared_{*configuration_, templates_, forwarding::Steering{workers}, 1},
           tracker_{*configuration_, reclaimer_} {
         for (std::uint16_t id = 0; id < workers; ++id) {
             workers_.push_back(std::make_unique<Worker>(shared_, id, maximum_connections));
