@@ -86,11 +86,11 @@ forwarding::Steering DataPlane::steer(const Options& options) const {
     if (!by_nic || options.workers == 1) return forwarding::Steering{options.workers};
     std::uint16_t entries = std::numeric_limits<std::uint16_t>::max();
     for (const Port& port : ports_) {
-        if (port.nic->flow_affine()) entries = std::min(entries, port.nic->redirection_entries());
+        if (port.nic->redirection_entries() != 0) entries = std::min(entries, port.nic->redirection_entries());
     }
     const forwarding::RedirectionTable table{entries, options.workers};
     for (const Port& port : ports_) {
-        if (port.nic->flow_affine()) port.nic->redirect(table);
+        if (port.nic->redirection_entries() != 0) port.nic->redirect(table);
     }
     return {options.workers, table};
 }

@@ -233,7 +233,6 @@ std::unique_ptr<forwarding::Service> Publisher::make_node(const RegisteredServic
     for (const auto& destination : service.destinations | std::views::reverse) {
         const ipvs::DestinationSpec& spec = destination->spec;
         const auto method = method_of(spec);
-        node->has_masquerade |= method == forwarding::ForwardingMethod::masquerade;
         node->destinations.push_back({
             destination->id, &configuration_.destinations[destination->id.value], spec.key.address,
             spec.key.port, method, spec.weight, destination->last_weight

@@ -68,7 +68,6 @@ WorkerGroup::WorkerGroup(
     for (PortIndex index = 0; index < ports.size(); ++index) {
         const GroupPort& port = ports[index];
         shared_.ports[index].partial_checksums = port.nic->partial_checksums();
-        shared_.ports[index].flow_affine = port.nic->flow_affine();
         worker_ports.push_back({index, port.nic->id(), {}});
         if (port.shadow != nullptr) worker_ports.back().shadow = port.shadow->id();
     }

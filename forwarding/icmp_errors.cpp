@@ -17,7 +17,7 @@ void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
     if (!found) {
         if (F::family == net::Family::inet && relay_tunnel_error(context)) return;
         const Service* service = find_service<F>(key, 0);
-        const WorkerId owner = owner_of<F>(context, key, service);
+        const WorkerId owner = owner_of<F>(key, service);
         if (owner != worker_.id && !context.taken_over) {
             return worker_.outgoing.add(
                 owner, context.port, context.packet, shared_.hand_over, worker_.counters

@@ -218,7 +218,7 @@ void Pipeline::miss(const PacketContext& context) noexcept {
     Marks marks;
     if (has_marked_services() && may_be_for_host<F>(key)) [[unlikely]] {
         // Only the owner asks the rules: what comes here by mistake may be of a known connection.
-        const WorkerId owner = owner_of<F>(context, key, nullptr);
+        const WorkerId owner = owner_of<F>(key, nullptr);
         if (owner != worker_.id && !context.taken_over) {
             return worker_.outgoing.add(
                 owner, context.port, context.packet, shared_.hand_over, worker_.counters
@@ -232,7 +232,7 @@ void Pipeline::miss(const PacketContext& context) noexcept {
         marks = *found;
     }
     const Service* service = find_service<F>(key, marks.service);
-    const WorkerId owner = owner_of<F>(context, key, service);
+    const WorkerId owner = owner_of<F>(key, service);
     if (owner != worker_.id && !context.taken_over) {
         return worker_.outgoing.add(
             owner, context.port, context.packet, shared_.hand_over, worker_.counters
@@ -292,18 +292,9 @@ bool Pipeline::bypasses(const PacketContext& context, const Service& service) co
 }
 
 template <class F>
-WorkerId Pipeline::owner_of(
-    const PacketContext& context, const FlowKey<F>& key, const Service* service
-) const noexcept {
+WorkerId Pipeline::owner_of(const FlowKey<F>& key, const Service* service) const noexcept {
     if (shared_.steering.workers() == 1) return worker_.id;
-    if (service != nullptr) {
-        const bool meets_replies = service->has_masquerade ||
-                                   shared_.configuration.serves_locally.load(std::memory_order_relaxed);
-        const bool may_be_synced = takes_synced() && !Lifecycle::opens(context.parsed);
-        const bool stays =
-            !meets_replies && shared_.ports[context.port].flow_affine && !may_be_synced;
-        return stays ? worker_.id : shared_.steering.owner(key.source, key.source_port);
-    }
+    if (service != nullptr) return shared_.steering.owner(key.source, key.source_port);
     const bool expects =
         has_marked_services() || takes_synced() || shared_.expected.count() != 0;
     if (expects && is_local<F>(key.destination)) {
@@ -463,12 +454,8 @@ template bool Pipeline::is_local<V4>(const net::Ipv4Address&) const noexcept;
 template bool Pipeline::is_local<V6>(const net::Ipv6Address&) const noexcept;
 template const Service* Pipeline::find_service<V4>(const FlowKey<V4>&, std::uint32_t) const noexcept;
 template const Service* Pipeline::find_service<V6>(const FlowKey<V6>&, std::uint32_t) const noexcept;
-template WorkerId Pipeline::owner_of<V4>(
-    const PacketContext&, const FlowKey<V4>&, const Service*
-) const noexcept;
-template WorkerId Pipeline::owner_of<V6>(
-    const PacketContext&, const FlowKey<V6>&, const Service*
-) const noexcept;
+template WorkerId Pipeline::owner_of<V4>(const FlowKey<V4>&, const Service*) const noexcept;
+template WorkerId Pipeline::owner_of<V6>(const FlowKey<V6>&, const Service*) const noexcept;
 template void Pipeline::request<V4>(const PacketContext&, Connection<V4>&) noexcept;
 template void Pipeline::request<V6>(const PacketContext&, Connection<V6>&) noexcept;
 template void Pipeline::reply<V4>(const PacketContext&, Connection<V4>&) noexcept;

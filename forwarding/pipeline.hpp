@@ -150,9 +150,7 @@ private:
     template <class F>
     bool is_for_host(const PacketContext& context, const FlowKey<F>& key, std::uint32_t mark) const noexcept;
     template <class F>
-    WorkerId owner_of(
-        const PacketContext& context, const FlowKey<F>& key, const Service* service
-    ) const noexcept;
+    WorkerId owner_of(const FlowKey<F>& key, const Service* service) const noexcept;
     template <class F>
     void expire(Time now, std::uint32_t budget) noexcept;
     void drop_entries(Time now) noexcept;

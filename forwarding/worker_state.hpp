@@ -30,9 +30,6 @@ namespace nlvs::forwarding {
 struct PortTraits {
     /// A virtual device may hand in packets whose transport checksum is not finished.
     bool partial_checksums = false;
-    /// The NIC's own hashing keeps a flow on one queue for good, so that flows without a reply
-    /// may stay where they arrive.
-    bool flow_affine = false;
 };
 
 /// What all workers of a daemon share: read-mostly tables and the crossings.

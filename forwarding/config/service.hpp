@@ -47,7 +47,6 @@ struct Service {
     Ticks persistence_timeout = 0;
     std::uint32_t netmask = ~0U;  ///< as ipvs::ServiceSpec
     bool by_call_id = false;  ///< persistence engine "sip"
-    bool has_masquerade = false;  ///< some destination needs replies to meet the request's owner
     std::vector<ServiceDestination> destinations;
     /// Of `destinations`; grows with each change and never repeats, not even across services, so
     /// that a worker notices a re-used slot. Set by ScheduleBuilder, as all that follows.

@@ -95,10 +95,7 @@ public:
 
     bool partial_checksums() const noexcept { return partial_checksums_; }
 
-    /// The NIC keeps a flow on one queue for as long as it is up.
-    bool flow_affine() const noexcept { return redirection_entries_ != 0; }
-
-    /// Of the NIC's redirection table; 0 without one.
+    /// Of the NIC's redirection table; 0 where no hash chooses the queue.
     std::uint16_t redirection_entries() const noexcept { return redirection_entries_; }
 
     /// Makes entry n of the NIC's redirection table lead to the queue that `table` says.

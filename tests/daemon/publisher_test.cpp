@@ -62,7 +62,6 @@ BOOST_AUTO_TEST_CASE(a_service_is_visible_with_everything_workers_need) {
     BOOST_TEST((node->scheduler == forwarding::SchedulerKind::wrr));
     BOOST_TEST(node->flags.word == 3U);
     BOOST_TEST(node->persistence_timeout == 300 * forwarding::ticks_per_second);
-    BOOST_TEST(node->has_masquerade);
     BOOST_TEST_REQUIRE(node->destinations.size() == 2U);
     BOOST_TEST((node->destinations[0].address == second.key.address));
     BOOST_TEST((node->destinations[1].address == first.key.address));

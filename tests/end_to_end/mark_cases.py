@@ -368,7 +368,7 @@ def traffic_goes_where_it_wanted_when_no_cache_is_left(bench, family):
             director.ipvsadm("-d", *service, "-r", server)
             refused = traffic(bench.lab, "http", addresses[0], HTTP_PORT, 2, timeout=PATIENCE)
             expect_equal(refused.answered, 0, "answers without cache_bypass")
-            earlier = {e["source"] for e in ipvs_connections(director)}
+            earlier = {(e["source"], e["virtual"]) for e in ipvs_connections(director)}
             director.run("sysctl", "-qw", "net.ipv4.vs.cache_bypass=1")
             for address in addresses:
                 seen = traffic(bench.lab, "http", address, HTTP_PORT, 8)
@@ -377,7 +377,7 @@ def traffic_goes_where_it_wanted_when_no_cache_is_left(bench, family):
             virtual = endpoint(addresses[0], HTTP_PORT)
             fresh = [
                 e["destination"] for e in ipvs_connections(director)
-                if e["virtual"] == virtual and e["source"] not in earlier
+                if e["virtual"] == virtual and (e["source"], virtual) not in earlier
             ]
             expect_equal(fresh, [nowhere] * 8, f"destinations of the connections to {virtual}")
         finally:

@@ -140,7 +140,6 @@ BOOST_AUTO_TEST_CASE(a_driver_that_cannot_is_named) {
     BufferPool buffers{{.count = 1023}};
     EthernetPortSettings settings{.device = "net_null_hash0", .queues = 2};
     EthernetPort both{settings, buffers};
-    BOOST_TEST(both.flow_affine());
     BOOST_TEST(both.redirection_entries() != 0U);
     both.redirect(RedirectionTable{64, 2});
     settings.device = "net_null_hash1";

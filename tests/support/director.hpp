@@ -181,7 +181,6 @@ public:
         slot.port = net::Port{port};
         service.destinations.push_back({{id}, &slot, address, slot.port, method, 1, 1});
         if (method == forwarding::ForwardingMethod::masquerade) {
-            service.has_masquerade = true;
             const auto* key = std::get_if<ipvs::EndpointKey>(&service.key);
             const std::vector<std::uint8_t> marked{6, 17, 132};
             for (const std::uint8_t protocol : key != nullptr ? std::vector{static_cast<std::uint8_t>(key->protocol)} : marked) {

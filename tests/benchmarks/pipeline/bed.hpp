@@ -71,7 +71,6 @@ public:
         service->key = ipvs::EndpointKey{
             shape_.protocol, virtual_address(), net::Port{std::uint16_t{53}}};
         service->scheduler = SchedulerKind::rr;
-        service->has_masquerade = shape_.method == ForwardingMethod::masquerade;
         for (std::uint32_t i = 0; i < real_servers; ++i) {
             DestinationSlot& slot = configuration_.destinations[i];
             if (i == 0) slot.weight = weight;
