@@ -7,7 +7,8 @@ usage: scale.py [SERVICES [DESTINATIONS-PER-SERVICE [WORKERS]]]       (default 1
 CPU seconds, of the command and of the daemon, are what to compare on a machine that does other work;
 wall-clock seconds are shown beside them. Loading is taken in ten equal parts: time per entry
 must not grow from the first to the last. The last lines check what was measured, and fail otherwise.
-With workers there is a port without packets, and ip_vs_stats_percpu adds up what each has counted.
+With workers there is a port without packets, and ip_vs_stats_percpu adds up what each has counted; the
+daemon's time is then also theirs, who poll that port, and how it grows is not judged.
 """
 
 import os
@@ -24,6 +25,16 @@ from pathlib import Path
 BUILD = Path(os.environ.get("NLVS_BUILD", Path(__file__).resolve().parent.parent.parent / "build"))
 TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = 10
+# Reads a file until its own input ends, then says how often.
+READER = """
+import select, sys
+reads = 0
+while not select.select([0], [], [], 0)[0]:
+    with open(sys.argv[1]) as file:
+        file.read()
+    reads += 1
+print(reads)
+"""
 
 
 def enter_namespace():
@@ -130,14 +141,11 @@ def beside_reader(bench, name, seconds=10):
 
     print(f"{'a sysctl read by itself':28} {waits(time.monotonic() + seconds)}")
     before = bench.daemon.cpu()
-    reader = subprocess.Popen(
-        [sys.executable, "-c", "import sys\nfor n in range(1, 1 << 30):\n"
-         "    open(sys.argv[1]).read()\n    sys.stdout.write('.')\n    sys.stdout.flush()",
-         files / "net" / name], stdout=subprocess.PIPE)
+    reader = subprocess.Popen([sys.executable, "-c", READER, files / "net" / name],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     print(f"{'  beside ' + name:28} {waits(time.monotonic() + seconds)}")
     used = bench.daemon.cpu() - before
-    reader.terminate()
-    reads = len(reader.communicate()[0])
+    reads = int(reader.communicate()[0])  # which ends its input
     print(f"{'  which was read':28} {reads} times, {used / max(reads, 1) * 1e3:.1f} ms of CPU each")
 
 
@@ -181,7 +189,7 @@ def main():
         assert again == saved, "services differ after the restart"
         growth = loaded[-1] / max(loaded[0], 0.01)
         print(f"daemon's time for the last part is {growth:.2f} times that for the first")
-        assert growth < 2, "time per entry grows with what is there"
+        assert workers or growth < 2, "time per entry grows with what is there"
     finally:
         if daemon.process and daemon.process.poll() is None:
             daemon.kill()
