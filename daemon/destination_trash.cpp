@@ -6,26 +6,27 @@
 namespace nlvs::daemon {
 
 DestinationTrash::Key DestinationTrash::key_of(
-    const ipvs::ServiceKey& service, const ipvs::DestinationKey& destination
+    const RegisteredService& service, const ipvs::DestinationKey& destination
 ) {
-    Key key{destination, service};
+    Key key{destination, service.key};
     // Linux: ip_vs_ctl.c ip_vs_trash_get_dest — with a firewall mark the service's family is not
-    // compared.
+    // compared, but its protocol.
     if (auto* mark = std::get_if<ipvs::FirewallMarkKey>(&key.service)) {
         mark->family = net::Family::inet;
+        key.mark_protocol = service.spec.beside_mark.protocol;
     }
     return key;
 }
 
 void DestinationTrash::put(
-    const ipvs::ServiceKey& service, std::unique_ptr<RegisteredDestination> destination
+    const RegisteredService& service, std::unique_ptr<RegisteredDestination> destination
 ) {
     Key key = key_of(service, destination->spec.key);
     entries_.emplace(std::move(key), Entry{std::move(destination), std::nullopt});
 }
 
 std::unique_ptr<RegisteredDestination> DestinationTrash::take(
-    const ipvs::ServiceKey& service, const ipvs::DestinationKey& destination
+    const RegisteredService& service, const ipvs::DestinationKey& destination
 ) {
     const auto [first, last] = entries_.equal_range(key_of(service, destination));
     if (first == last) return nullptr;

@@ -23,11 +23,11 @@ public:
     static constexpr std::chrono::seconds idle_period{120};
     static constexpr std::chrono::seconds scan_period{60};
 
-    void put(const ipvs::ServiceKey& service, std::unique_ptr<RegisteredDestination> destination);
+    void put(const RegisteredService& service, std::unique_ptr<RegisteredDestination> destination);
 
     /// The youngest entry for this destination of this virtual service, or null.
     std::unique_ptr<RegisteredDestination> take(
-        const ipvs::ServiceKey& service, const ipvs::DestinationKey& destination
+        const RegisteredService& service, const ipvs::DestinationKey& destination
     );
 
     /// An entry that nothing refers to is marked idle; a scan at least idle_period later that
@@ -45,6 +45,7 @@ private:
     struct Key {
         ipvs::DestinationKey destination;
         ipvs::ServiceKey service;
+        std::uint16_t mark_protocol = 0;  ///< what a service by mark was given
 
         friend auto operator<=>(const Key&, const Key&) = default;
     };
@@ -54,7 +55,7 @@ private:
         std::optional<Clock::time_point> idle_since;
     };
 
-    static Key key_of(const ipvs::ServiceKey& service, const ipvs::DestinationKey& destination);
+    static Key key_of(const RegisteredService& service, const ipvs::DestinationKey& destination);
 
     std::multimap<Key, Entry> entries_;  ///< equal keys: oldest first
 };

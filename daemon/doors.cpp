@@ -1,6 +1,9 @@
 #include "daemon/doors.hpp"
 
+#include <boost/asio/post.hpp>
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include "daemon/procfs_files.hpp"
 #include "netlink-shim/core/protocol.hpp"
@@ -16,7 +19,12 @@ std::optional<std::filesystem::path> mount(
     WorkerGroup* workers, const Log& log
 ) {
     try {
-        files.emplace(context, procfs_files(control, mail, workers), directory.path() / "files");
+        const auto later = [&context](std::function<void()> work) {
+            boost::asio::post(context, std::move(work));
+        };
+        files.emplace(
+            context, procfs_files(control, mail, workers, later), directory.path() / "files"
+        );
         return files->root();
     } catch (const std::exception& error) {
         log.warning("no /proc/net/ip_vs* and no vs sysctls: {}", error.what());

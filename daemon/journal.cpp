@@ -57,6 +57,11 @@ StoredDestination stored(
     return {service.key, destination.spec, destination.last_weight};
 }
 
+bool is_of_same_place(const JournalContents& contents, const JournalOrigin& here) {
+    return contents.origin && contents.origin->boot == here.boot &&
+           contents.origin->network_namespace == here.network_namespace;
+}
+
 }  // namespace
 
 std::optional<JournalSync> parse_journal_sync(std::string_view name) noexcept {
@@ -118,15 +123,15 @@ bool Journal::read_present() {
     JournalFile file{path_};
     const std::string text = read_file(path_);
     JournalContents contents = read_journal(std::as_bytes(std::span{text}));
-    if (contents.origin && contents.origin->version != JournalOrigin::current_version) {
+    if (contents.origin && !contents.origin->is_readable()) {
         throw std::runtime_error{fmt::format(
-            "{} is of format version {} and this nlvsd reads version {}; --fresh starts without it",
+            "{} is of format version {} and this nlvsd reads versions up to {}; --fresh starts without it",
             path_.string(),
             contents.origin->version,
             JournalOrigin::current_version
         )};
     }
-    const bool ours = settings_.permanent || contents.origin == settings_.origin;
+    const bool ours = settings_.permanent || is_of_same_place(contents, settings_.origin);
     if (contents.origin && !ours) {
         log_.notice(
             "the journal {} is of another boot or network namespace: starting empty", path_.string()
@@ -136,9 +141,19 @@ bool Journal::read_present() {
     file_.emplace(std::move(file));
     if (contents.end != JournalContents::End::clean) drop_tail(contents, text.size());
     if (!contents.origin) return false;
+    if (contents.origin->version != JournalOrigin::current_version) raise_version(*contents.origin);
     frames_ = contents.whole_frames - 1;
     image_ = std::move(contents.image);
     return true;
+}
+
+// What follows stays, for this version reads it. The frame keeps its length and lies within the
+// first sector of the file.
+void Journal::raise_version(JournalOrigin origin) {
+    origin.version = JournalOrigin::current_version;
+    frame_.clear();
+    append_frame(origin, frame_);
+    if (const int error = file_->overwrite_start(frame_); error != 0) fail(error);
 }
 
 void Journal::drop_tail(const JournalContents& contents, std::uint64_t size) {

@@ -104,6 +104,7 @@ private:
     void start_empty();
     /// Reads the file; true when there is something to go on with.
     bool read_present();
+    void raise_version(JournalOrigin origin);
     void drop_tail(const JournalContents& contents, std::uint64_t size);
     void append(const JournalRecord& record, ipvs::Cursor place);
     void append_to_rewrite(std::string_view frames, std::uint64_t count);

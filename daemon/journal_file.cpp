@@ -65,6 +65,12 @@ int JournalFile::append(std::string_view bytes) noexcept {
     return 0;
 }
 
+int JournalFile::overwrite_start(std::string_view bytes) noexcept {
+    const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), 0);
+    if (written < 0) return errno;
+    return static_cast<std::size_t>(written) == bytes.size() ? 0 : ENOSPC;
+}
+
 int JournalFile::truncate(std::uint64_t size) noexcept {
     if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) return errno;
     size_ = size;

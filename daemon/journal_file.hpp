@@ -28,6 +28,8 @@ public:
 
     /// All or nothing: what a failed write has left behind is cut off again.
     int append(std::string_view bytes) noexcept;
+    /// Replaces the first bytes.
+    int overwrite_start(std::string_view bytes) noexcept;
     int truncate(std::uint64_t size) noexcept;
     /// fdatasync(2).
     int synchronize() noexcept;

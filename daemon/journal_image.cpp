@@ -72,7 +72,7 @@ JournalContents read_journal(std::span<const std::byte> bytes) {
         }
         if (is_origin) {
             contents.origin = std::get<JournalOrigin>(std::move(frame.record));
-            if (contents.origin->version != JournalOrigin::current_version) break;
+            if (!contents.origin->is_readable()) break;
         } else {
             contents.image.apply(std::move(frame.record));
         }

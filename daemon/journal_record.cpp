@@ -66,6 +66,8 @@ public:
         out_.append(bytes.begin(), bytes.begin() + (address.is_v4() ? 4 : 16));
     }
 
+    void field(net::Ipv4Address address) { field(address.host()); }
+
     void field(Port port) { field(port.host()); }
 
     void field(const ipvs::ServiceKey& key) {
@@ -82,6 +84,9 @@ public:
     }
 
     void magic_word() { out_.append(magic.data(), magic.size()); }
+
+    /// Whether fields follow that frames of earlier versions end before.
+    static constexpr bool has_more() noexcept { return true; }
 
 private:
     std::string& out_;
@@ -123,6 +128,12 @@ public:
         address = family == Family::inet6 ? IpAddress{wide} : IpAddress{v4_of(bytes)};
     }
 
+    void field(net::Ipv4Address& address) {
+        std::uint32_t host = 0;
+        field(host);
+        address = net::Ipv4Address{host};
+    }
+
     void field(Port& port) {
         std::uint16_t number = 0;
         field(number);
@@ -149,6 +160,8 @@ public:
         const auto bytes = take(magic.size());
         good_ = good_ && std::ranges::equal(bytes, std::as_bytes(std::span{magic}));
     }
+
+    bool has_more() const noexcept { return good_ && !bytes_.empty(); }
 
     bool good() const noexcept { return good_; }
 
@@ -204,6 +217,12 @@ void describe(Fields& fields, Is<StoredService> auto& record) {
     fields.field(record.spec.flags_mask);
     fields.field(record.spec.timeout);
     fields.field(record.spec.netmask);
+    if (std::holds_alternative<ipvs::FirewallMarkKey>(record.key) && fields.has_more()) {
+        auto& given = record.spec.beside_mark;
+        fields.field(given.protocol);
+        fields.field(given.address);
+        fields.field(given.port);
+    }
 }
 
 template <class Fields>
@@ -216,7 +235,12 @@ void describe(Fields& fields, Is<StoredDestination> auto& record) {
     fields.field(record.service);
     fields.field(record.spec.key.address);
     fields.field(record.spec.key.port);
-    fields.field(record.spec.forwarding);
+    std::uint32_t flags = record.spec.forwarding | record.spec.flags;
+    fields.field(flags);
+    if constexpr (std::same_as<Fields, FieldReader>) {
+        record.spec.flags = flags & ipvs::DestinationFlags::all;
+        record.spec.forwarding = flags & ~record.spec.flags;
+    }
     fields.field(record.spec.weight);
     fields.field(record.spec.upper_threshold);
     fields.field(record.spec.lower_threshold);

@@ -21,14 +21,22 @@ namespace nlvs::daemon {
 //
 // The first frame is the origin, with the version of the format; every other one states what an
 // entry is now, so that applying a frame twice is applying it once.
+//
+// Version 2 adds to a service by mark what it was given besides the mark, and flags to the method of
+// a destination; both are absent from frames of version 1, which are read as ever.
 
 /// Whose journal it is. The first frame of a file and of nothing else.
 struct JournalOrigin {
-    static constexpr std::uint32_t current_version = 1;
+    static constexpr std::uint32_t first_version = 1;
+    static constexpr std::uint32_t current_version = 2;
 
     std::uint32_t version = current_version;
     std::string boot;                     ///< /proc/sys/kernel/random/boot_id
     std::uint64_t network_namespace = 0;  ///< its cookie, never used twice in a boot
+
+    bool is_readable() const noexcept {
+        return version >= first_version && version <= current_version;
+    }
 
     friend bool operator==(const JournalOrigin&, const JournalOrigin&) = default;
 };

@@ -8,21 +8,13 @@
 #include "daemon/connection_lister.hpp"
 #include "daemon/services_text.hpp"
 
+#include <utility>
+
 namespace nlvs::daemon {
 namespace {
 
 std::unique_ptr<TextSource> ready(std::string text) {
     return std::make_unique<ReadyText>(std::move(text));
-}
-
-/// The workers take the place of CPUs.
-std::string per_cpu_text(const ControlPlane& control) {
-    const StatisticsReader& statistics = control.statistics();
-    std::vector<ipvs::Totals> workers;
-    for (std::size_t i = 0; i < statistics.workers(); ++i) {
-        workers.push_back(statistics.worker_totals(i));
-    }
-    return procfs::statistics_per_cpu_text(workers, control.totals());
 }
 
 /// Linux: ip_vs_app.c ip_vs_app_seq_show — the port registered last comes first.
@@ -65,7 +57,7 @@ ProcfsFile sysctl_file(ControlPlane& control, const procfs::Sysctl& sysctl) {
 }  // namespace
 
 std::vector<ProcfsFile> procfs_files(
-    ControlPlane& control, WorkerMail& mail, WorkerGroup* workers
+    ControlPlane& control, WorkerMail& mail, WorkerGroup* workers, WorkerRowsText::Later later
 ) {
     std::vector<ProcfsFile> files{
         {"/net/ip_vs", [&] { return std::make_unique<ServicesText>(control); }, {}, {}},
@@ -87,7 +79,11 @@ std::vector<ProcfsFile> procfs_files(
          },
          {}, {}},
         {"/net/ip_vs_stats", [&] { return ready(procfs::statistics_text(control.totals())); }, {}, {}},
-        {"/net/ip_vs_stats_percpu", [&] { return ready(per_cpu_text(control)); }, {}, {}},
+        {"/net/ip_vs_stats_percpu",
+         [&control, later = std::move(later)] {
+             return std::make_unique<WorkerRowsText>(control, control.statistics(), later);
+         },
+         {}, {}},
     };
     for (const procfs::Sysctl& sysctl : procfs::sysctls()) {
         files.push_back(sysctl_file(control, sysctl));

@@ -10,6 +10,7 @@
 #include "daemon/text_source.hpp"
 #include "daemon/worker_group.hpp"
 #include "daemon/worker_mail.hpp"
+#include "daemon/worker_rows_text.hpp"
 
 namespace nlvs::daemon {
 
@@ -26,7 +27,7 @@ struct ProcfsFile {
 /// Everything the kernel's ip_vs shows below /proc. The arguments outlive the files; `workers` is
 /// null in a daemon without ports.
 std::vector<ProcfsFile> procfs_files(
-    ControlPlane& control, WorkerMail& mail, WorkerGroup* workers
+    ControlPlane& control, WorkerMail& mail, WorkerGroup* workers, WorkerRowsText::Later later
 );
 
 }  // namespace nlvs::daemon

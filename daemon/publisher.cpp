@@ -248,6 +248,8 @@ void Publisher::store_limits(const RegisteredDestination& destination) noexcept 
     slot.method.store(
         static_cast<ipvs::ForwardingMethod>(spec.forwarding), std::memory_order_relaxed
     );
+    const bool one_packet = (spec.flags & ipvs::DestinationFlags::one_packet) != 0;
+    slot.one_packet.store(one_packet, std::memory_order_relaxed);
     auto& totals = slot.totals;
     // Linux: ip_vs_ctl.c __ip_vs_update_dest — only changed thresholds are looked at again.
     if (totals.upper_threshold.load(std::memory_order_relaxed) == spec.upper_threshold &&

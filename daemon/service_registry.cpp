@@ -115,7 +115,9 @@ Result<RegisteredService*> ServiceRegistry::edit_service(
         service->destinations.size() > maglev_slots) {
         return std::unexpected{Error::invalid_argument};
     }
+    const ipvs::BesideMark given = service->spec.beside_mark;
     service->spec = merge(spec, service->spec.flags);
+    service->spec.beside_mark = given;
     note_scheduler(spec.scheduler);
     return service;
 }
@@ -126,7 +128,7 @@ Result<void> ServiceRegistry::remove_service(const ipvs::ServiceKey& key) {
     RegisteredService& service = *i->second;
     for (auto& destination : service.destinations) {
         if (destination->spec.key.address.family() != ipvs::family_of(key)) --mixed_destinations_;
-        trash_.put(key, std::move(destination));
+        trash_.put(service, std::move(destination));
     }
     if (ipvs::family_of(key) == net::Family::inet) --services_v4_;
     by_sequence_.erase(service.sequence);
@@ -164,7 +166,7 @@ Result<ServiceRegistry::AddedDestination> ServiceRegistry::add_destination(
     }
     if (service.find(spec.key) != nullptr) return std::unexpected{Error::destination_exists};
     AddedDestination added;
-    auto destination = trash_.take(service.key, spec.key);
+    auto destination = trash_.take(service, spec.key);
     if (destination) {
         const bool same_service = destination->service == service.sequence;
         added.origin = same_service ? Origin::revived : Origin::revived_elsewhere;
@@ -213,7 +215,7 @@ void ServiceRegistry::trash_destination(
 ) {
     auto kept = std::make_unique<RegisteredDestination>(destination);
     unlink(service, destination);
-    trash_.put(service.key, std::move(kept));
+    trash_.put(service, std::move(kept));
 }
 
 void ServiceRegistry::discard_destination(

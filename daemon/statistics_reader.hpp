@@ -48,9 +48,11 @@ public:
 
     std::size_t workers() const noexcept { return workers_.size(); }
 
-    /// Everything one worker has counted since it started, live and never zeroed: a row of
-    /// ip_vs_stats_percpu. Costs O(destinations ever in use at a time).
-    ipvs::Totals worker_totals(std::size_t worker) const;
+    static constexpr std::size_t end = ~std::size_t{0};
+
+    /// Adds to `sum` what one worker has counted since it started, live and never zeroed, for the
+    /// destinations from the one numbered `from` on. Returns the number to go on with, or `end`.
+    std::size_t add_slice(std::size_t worker, std::size_t from, ipvs::Totals& sum) const;
 
 private:
     struct Accumulated {

@@ -19,6 +19,13 @@ enum class ForwardingMethod : std::uint8_t {
     bypass = 4,
 };
 
+/// Linux: IP_VS_CONN_F_DEST_MASK beyond the method: flags that a destination gives its connections.
+struct DestinationFlags {
+    static constexpr std::uint32_t one_packet = 0x2000;  ///< those of UDP are not remembered
+    static constexpr std::uint32_t conntrack = 0x10000;  ///< netfilter knows them
+    static constexpr std::uint32_t all = one_packet | conntrack;
+};
+
 /// Linux: IP_VS_CONN_F_TUNNEL_TYPE_*. Larger numbers are stored and echoed.
 enum class TunnelType : std::uint8_t { ipip = 0, gue = 1, gre = 2 };
 
@@ -46,6 +53,7 @@ struct DestinationSpec {
     std::uint32_t upper_threshold = 0;
     std::uint32_t lower_threshold = 0;
     Tunnel tunnel;
+    std::uint32_t flags = 0;  ///< DestinationFlags; only the socket options give them
 
     friend bool operator==(const DestinationSpec&, const DestinationSpec&) = default;
 };

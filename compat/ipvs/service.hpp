@@ -7,6 +7,7 @@
 
 #include "compat/ipvs/statistics.hpp"
 #include "compat/net/ip_address.hpp"
+#include "compat/net/ip_protocol.hpp"
 #include "compat/net/port.hpp"
 
 namespace nlvs::ipvs {
@@ -56,6 +57,17 @@ struct ServiceFlags {
     friend constexpr bool operator==(ServiceFlags, ServiceFlags) = default;
 };
 
+/// What a service by mark was given besides its mark. Only the socket options can give it and show
+/// it, and of it they compare the protocol; through netlink it is always this.
+/// Linux: ip_vs_ctl.c do_ip_vs_set_ctl, ip_vs_genl_parse_service.
+struct BesideMark {
+    std::uint16_t protocol = static_cast<std::uint16_t>(net::IpProtocol::tcp);
+    net::Ipv4Address address;
+    Port port;
+
+    friend bool operator==(const BesideMark&, const BesideMark&) = default;
+};
+
 /// What the "full" form of a service says beyond its key. In a request `flags` and `flags_mask`
 /// are merged into the existing word; in a view the mask is ~0.
 struct ServiceSpec {
@@ -67,6 +79,7 @@ struct ServiceSpec {
     /// IPv4: the mask in network order as the attribute carries it (Be32::wire()); IPv6: a
     /// prefix length in host order.
     std::uint32_t netmask = ~0U;
+    BesideMark beside_mark{};  ///< given by the addition; an edit does not change it
 
     friend bool operator==(const ServiceSpec&, const ServiceSpec&) = default;
 };

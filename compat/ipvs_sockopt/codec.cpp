@@ -29,6 +29,14 @@ void encode_text(std::span<char> field, const std::string& text) {
     field[size] = '\0';
 }
 
+ipvs::BesideMark decode_beside_mark(const ip_vs_service_user& service) {
+    return {
+        service.protocol,
+        net::Ipv4Address{net::Be32::from_wire(service.addr)},
+        ipvs::Port{net::Be16::from_wire(service.port)},
+    };
+}
+
 /// Linux: ip_vs_ctl.c ip_vs_copy_stats — the low 32 bits of what became wider.
 void encode_statistics(ip_vs_stats_user& out, const ipvs::Statistics& statistics) {
     const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
@@ -45,12 +53,12 @@ void encode_statistics(ip_vs_stats_user& out, const ipvs::Statistics& statistics
     out.outbps = low(rates.out_bytes);
 }
 
-/// The forwarding method with the flags the kernel keeps next to it: a new destination's
-/// connections are inactive, and all but masquerading sees no reply.
+/// The forwarding method and the flags given with it, and those the kernel adds: a new
+/// destination's connections are inactive, and all but masquerading sees no reply.
 /// Linux: ip_vs_ctl.c __ip_vs_update_dest.
-std::uint32_t connection_flags(std::uint32_t forwarding) {
-    const std::uint32_t flags = forwarding | IP_VS_CONN_F_INACTIVE;
-    return forwarding == IP_VS_CONN_F_MASQ ? flags : flags | IP_VS_CONN_F_NOOUTPUT;
+std::uint32_t connection_flags(const ipvs::DestinationSpec& spec) {
+    const std::uint32_t flags = spec.forwarding | spec.flags | IP_VS_CONN_F_INACTIVE;
+    return spec.forwarding == IP_VS_CONN_F_MASQ ? flags : flags | IP_VS_CONN_F_NOOUTPUT;
 }
 
 }  // namespace
@@ -67,6 +75,7 @@ bool has_known_protocol(const ip_vs_service_user& service) noexcept {
 Result<ipvs::ServiceSpec> decode_service(const ip_vs_service_user& service) {
     const auto scheduler = decode_text(service.sched_name);
     if (!scheduler) return std::unexpected{scheduler.error()};
+    const bool marked = service.fwmark != 0;
     return ipvs::ServiceSpec{
         .scheduler = *scheduler,
         .persistence_engine = {},
@@ -74,6 +83,7 @@ Result<ipvs::ServiceSpec> decode_service(const ip_vs_service_user& service) {
         .flags_mask = ~0U,
         .timeout = service.timeout,
         .netmask = service.netmask,
+        .beside_mark = marked ? decode_beside_mark(service) : ipvs::BesideMark{},
     };
 }
 
@@ -89,6 +99,7 @@ ipvs::DestinationSpec decode_destination(const ip_vs_dest_user& destination) {
         .upper_threshold = destination.u_threshold,
         .lower_threshold = destination.l_threshold,
         .tunnel = {},
+        .flags = destination.conn_flags & ipvs::DestinationFlags::all,
     };
 }
 
@@ -112,9 +123,10 @@ ipvs::Timeouts decode_timeouts(const ip_vs_timeout_user& timeouts) noexcept {
 
 void encode_service(ip_vs_service_entry& entry, const ipvs::ServiceView& service) {
     if (const auto* mark = std::get_if<ipvs::FirewallMarkKey>(&service.key)) {
-        entry.protocol = IPPROTO_TCP;
-        entry.addr = 0;
-        entry.port = 0;
+        const ipvs::BesideMark& given = service.spec.beside_mark;
+        entry.protocol = given.protocol;
+        entry.addr = given.address.wire().wire();
+        entry.port = given.port.wire().wire();
         entry.fwmark = mark->mark;
     } else {
         const auto& endpoint = std::get<ipvs::EndpointKey>(service.key);
@@ -135,7 +147,7 @@ ip_vs_dest_entry encode_destination(const ipvs::DestinationView& destination) {
     ip_vs_dest_entry entry{};
     entry.addr = destination.spec.key.address.v4().wire().wire();
     entry.port = destination.spec.key.port.wire().wire();
-    entry.conn_flags = connection_flags(destination.spec.forwarding);
+    entry.conn_flags = connection_flags(destination.spec);
     entry.weight = destination.spec.weight;
     entry.u_threshold = destination.spec.upper_threshold;
     entry.l_threshold = destination.spec.lower_threshold;

@@ -35,6 +35,7 @@ struct alignas(64) DestinationSlot {
     std::atomic<bool> local{false};              ///< the address is one of the host's own
     /// What new connections get; existing ones keep their copy.
     std::atomic<ForwardingMethod> method{ForwardingMethod::direct_route};
+    std::atomic<bool> one_packet{false};         ///< new connections of UDP are not remembered
     net::IpAddress address;                      ///< the real server
     net::Port port;
     /// No destination of a service: connections of another director lead here whose destination is

@@ -115,8 +115,16 @@ Result<void> SockoptDispatcher::set(std::uint32_t option, Bytes argument) {
     }
 }
 
-// A mark is looked up whatever the protocol: the object model keeps none for marks, and clients
-// of this door (keepalived) create and delete mark services as TCP or as UDP.
+// Linux: ip_vs_ctl.c do_ip_vs_set_ctl — a service by mark is there only for commands with the
+// protocol that it was added with, and a mark has one service, so that another cannot be added.
+bool SockoptDispatcher::has_service(
+    const ipvs::ServiceKey& key, const ip_vs_service_user& named
+) const {
+    if (std::holds_alternative<ipvs::EndpointKey>(key)) return control_.has_service(key);
+    const auto service = control_.find_service(key);
+    return service && service->spec.beside_mark.protocol == named.protocol;
+}
+
 Result<void> SockoptDispatcher::set_service(std::uint32_t option, Bytes argument) {
     const auto service = net::load<ip_vs_service_user>(argument.data());
     if (option == IP_VS_SO_SET_ZERO && ipvs_sockopt::names_nothing(service)) {
@@ -130,7 +138,7 @@ Result<void> SockoptDispatcher::set_service(std::uint32_t option, Bytes argument
     }
     const ipvs::ServiceKey key = ipvs_sockopt::decode_service_key(service);
     if (option == IP_VS_SO_SET_ADD) return control_.add_service(key, *spec);
-    if (!control_.has_service(key)) return std::unexpected{Error::no_such_service};
+    if (!has_service(key, service)) return std::unexpected{Error::no_such_service};
     if (option == IP_VS_SO_SET_EDIT) return control_.edit_service(key, *spec);
     if (option == IP_VS_SO_SET_DEL) return control_.remove_service(key);
     if (option == IP_VS_SO_SET_ZERO) return control_.zero(key);

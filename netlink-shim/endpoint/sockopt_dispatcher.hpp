@@ -1,6 +1,7 @@
 #pragma once
 
 #include "compat/ipvs/control.hpp"
+#include "compat/ipvs_sockopt/layout.hpp"
 #include "netlink-shim/endpoint/sockopt_server.hpp"
 
 #include <cstdint>
@@ -22,6 +23,7 @@ private:
     using Bytes = std::span<const std::byte>;
 
     ipvs::Result<void> set(std::uint32_t option, Bytes argument);
+    bool has_service(const ipvs::ServiceKey& key, const ip_vs_service_user& named) const;
     ipvs::Result<void> set_service(std::uint32_t option, Bytes argument);
     ipvs::Result<std::vector<std::byte>> get(const SockoptCall& call) const;
     ipvs::Result<std::vector<std::byte>> get_services(const SockoptCall& call) const;

@@ -1,5 +1,7 @@
 #include "netlink-shim/endpoint/survivor.hpp"
 
+#include "netlink-shim/core/descriptor_passing.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -143,27 +145,6 @@ private:
     std::deque<Farewell> waiting_;
 };
 
-/// The socket, once it is handed over; -1 when the daemon is gone.
-int receive_socket(int channel) noexcept {
-    char byte = 0;
-    iovec part = {&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message = {};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    ssize_t size;
-    do {
-        size = recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
-    } while (size < 0 && errno == EINTR);
-    const cmsghdr* const first = CMSG_FIRSTHDR(&message);
-    if (size <= 0 || first == nullptr || first->cmsg_type != SCM_RIGHTS) return -1;
-    int socket = -1;
-    std::memcpy(&socket, CMSG_DATA(first), sizeof(socket));
-    return socket;
-}
-
 /// So that `pkill -f nlvsd` and `ps` do not take it for the daemon. Linux: proc_pid_stat(5),
 /// arg_start and arg_end are the fields 48 and 49.
 void rename_process() noexcept {
@@ -203,7 +184,7 @@ void leave_everything(int channel) noexcept {
 [[noreturn]] void live_on(OwedAnswers& owed, int channel) noexcept {
     leave_everything(channel);
     rename_process();
-    const int socket = receive_socket(channel);
+    const int socket = receive_descriptor(channel);
     if (socket < 0) _exit(0);
     char byte = 0;
     ssize_t size;
@@ -238,20 +219,7 @@ Survivor::~Survivor() {
 }
 
 void Survivor::entrust(int socket) {
-    char byte = 0;
-    iovec part = {&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message = {};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* const first = CMSG_FIRSTHDR(&message);
-    first->cmsg_level = SOL_SOCKET;
-    first->cmsg_type = SCM_RIGHTS;
-    first->cmsg_len = CMSG_LEN(sizeof(socket));
-    std::memcpy(CMSG_DATA(first), &socket, sizeof(socket));
-    if (sendmsg(channel_, &message, MSG_NOSIGNAL) < 0)
+    if (!send_descriptor(channel_, socket))
         throw std::system_error(errno, std::generic_category(), "cannot entrust the socket");
 }
 

@@ -141,7 +141,7 @@ void add_path_calls(Code& program) {
     from_working_directory.push_back(notify);
     for_calls(
         program,
-        {SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_faccessat2},
+        {SYS_openat, SYS_openat2, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_faccessat2},
         from_working_directory
     );
     for_calls(

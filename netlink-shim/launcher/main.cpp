@@ -4,6 +4,7 @@
 // control are its own. The supervisor is a process beside it, adopted by init, without terminal
 // and without the program's files; it ends when the last supervised process has gone.
 
+#include "netlink-shim/core/descriptor_passing.hpp"
 #include "netlink-shim/launcher/caller.hpp"
 #include "netlink-shim/launcher/descriptor.hpp"
 #include "netlink-shim/launcher/filter.hpp"
@@ -93,40 +94,6 @@ void live_apart_from_the_program(int channel) {
     raise_open_file_limit();
 }
 
-int receive_listener(int channel) {
-    char byte = 0;
-    iovec part = {&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr message = {};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) != 1) return -1;
-    const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return -1;
-    int listener = -1;
-    std::memcpy(&listener, CMSG_DATA(header), sizeof(listener));
-    return listener;
-}
-
-bool send_listener(int channel, int listener) {
-    char byte = 0;
-    iovec part = {&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message = {};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &listener, sizeof(listener));
-    return sendmsg(channel, &message, MSG_NOSIGNAL) == 1;
-}
-
 /// Tells the program's side whether it can have what it needs from the kernel: 0, or an errno.
 int permission_to_look_into(pid_t program) {
     if (!nlvs::shim::read_thread_status(program)) return errno != 0 ? errno : EPROTO;
@@ -137,7 +104,7 @@ int permission_to_look_into(pid_t program) {
 
 [[noreturn]] void supervise(int channel, pid_t program, const WatchedDescriptors& watched) {
     live_apart_from_the_program(channel);
-    const int listener = receive_listener(3);
+    const int listener = nlvs::shim::receive_descriptor(3);
     if (listener < 0) _exit(cannot_supervise);
     int error = permission_to_look_into(program);
     try {
@@ -180,7 +147,7 @@ void come_under_supervision() {
     const Descriptor listener(nlvs::shim::install_filter(nlvs::shim::build_filter(watched)));
     if (!listener) fail(reason_of_refusal(errno), errno);
     int error = ECHILD;
-    if (!send_listener(channel.get(), listener.get()) ||
+    if (!nlvs::shim::send_descriptor(channel.get(), listener.get()) ||
         recv(channel.get(), &error, sizeof(error), MSG_WAITALL) != sizeof(error))
         fail("the supervisor has ended", ECHILD);
     if (error != 0) fail("the kernel forbids the supervisor to look into the program", error);

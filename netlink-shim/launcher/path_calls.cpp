@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -45,11 +46,25 @@ bool has_directory(const Call& call) {
     }
 }
 
+Answer give(const Call& call, const Descriptor& opened, bool close_on_exec) {
+    if (!opened) return Answer::failing(errno);
+    const bool given = call.answer_with_file(opened.get(), -1, close_on_exec);
+    return given ? Answer::given() : Answer::failing(errno);
+}
+
 Answer open_for(const Call& call, const char* path, int flags, std::uint64_t mode) {
     const Descriptor opened(static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode)));
-    if (!opened) return Answer::failing(errno);
-    const bool given = call.answer_with_file(opened.get(), -1, (flags & O_CLOEXEC) != 0);
-    return given ? Answer::given() : Answer::failing(errno);
+    return give(call, opened, (flags & O_CLOEXEC) != 0);
+}
+
+/// What restricts the way to the file, and what later kernels add, is the kernel's business.
+Answer open_as_told(const Call& call, const char* path) {
+    const auto how = call.memory().read<open_how>(call.argument(2));
+    if (!how || call.argument(3) != sizeof(*how) || how->resolve != 0) return Answer::resume();
+    const Descriptor opened(
+        static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path, &*how, sizeof(*how)))
+    );
+    return give(call, opened, (how->flags & O_CLOEXEC) != 0);
 }
 
 /// Asks about the file; what there is to know goes where the caller wants it.
@@ -93,6 +108,8 @@ Answer perform(const Call& call, const char* path) {
             return Answer::of(syscall(SYS_llistxattr, path, nullptr, 0));
         case SYS_openat:
             return open_for(call, path, call.int_argument(2), call.argument(3));
+        case SYS_openat2:
+            return open_as_told(call, path);
         case SYS_newfstatat:
             return stat_for(call, path, call.argument(2), call.int_argument(3));
         case SYS_statx:

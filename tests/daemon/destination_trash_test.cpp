@@ -15,13 +15,21 @@ struct Fixture {
     DestinationTrash::Clock::time_point now{};
     std::set<std::uint32_t> referenced;
     std::set<std::uint32_t> released;
-    ipvs::ServiceKey service = ipvs::EndpointKey{6, "10.0.0.1"_ip, net::Port{std::uint16_t{80}}};
+    RegisteredService service =
+        service_of(ipvs::EndpointKey{6, "10.0.0.1"_ip, net::Port{std::uint16_t{80}}});
 
-    void put(std::uint32_t id, const ipvs::ServiceKey& key) {
+    static RegisteredService service_of(const ipvs::ServiceKey& key, std::uint16_t protocol = 6) {
+        RegisteredService service;
+        service.key = key;
+        service.spec.beside_mark.protocol = protocol;
+        return service;
+    }
+
+    void put(std::uint32_t id, const RegisteredService& of) {
         auto destination = std::make_unique<RegisteredDestination>();
         destination->spec.key = {"10.0.0.11"_ip, net::Port{std::uint16_t{80}}};
         destination->id = forwarding::DestinationId{id};
-        trash.put(key, std::move(destination));
+        trash.put(of, std::move(destination));
     }
 
     void scan_after(std::chrono::seconds pause) {
@@ -61,14 +69,22 @@ BOOST_AUTO_TEST_CASE(a_referenced_destination_stays) {
 
 BOOST_AUTO_TEST_CASE(the_youngest_of_equals_is_taken_first) {
     // Both families' services of one firewall mark may leave the same destination behind.
-    const ipvs::ServiceKey v4 = ipvs::FirewallMarkKey{net::Family::inet, 7};
-    const ipvs::ServiceKey v6 = ipvs::FirewallMarkKey{net::Family::inet6, 7};
+    const auto v4 = service_of(ipvs::FirewallMarkKey{net::Family::inet, 7});
+    const auto v6 = service_of(ipvs::FirewallMarkKey{net::Family::inet6, 7});
     put(1, v4);
     put(2, v6);
     const ipvs::DestinationKey key{"10.0.0.11"_ip, net::Port{std::uint16_t{80}}};
     BOOST_TEST(trash.take(v4, key)->id.value == 2U);
     BOOST_TEST(trash.take(v4, key)->id.value == 1U);
     BOOST_TEST((trash.take(v4, key) == nullptr));
+}
+
+BOOST_AUTO_TEST_CASE(what_a_service_by_mark_left_is_of_its_protocol) {
+    const ipvs::ServiceKey mark = ipvs::FirewallMarkKey{net::Family::inet, 7};
+    const ipvs::DestinationKey key{"10.0.0.11"_ip, net::Port{std::uint16_t{80}}};
+    put(1, service_of(mark, 17));
+    BOOST_TEST((trash.take(service_of(mark, 6), key) == nullptr));
+    BOOST_TEST((trash.take(service_of(mark, 17), key) != nullptr));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -31,11 +31,19 @@ StoredService stored_service() {
     return record;
 }
 
+StoredService stored_service_by_mark() {
+    StoredService record{ipvs::FirewallMarkKey{net::Family::inet, 78}, {}};
+    record.spec.scheduler = "rr";
+    record.spec.beside_mark = {17, net::Ipv4Address{0x0A000001U}, net::Port{std::uint16_t{53}}};
+    return record;
+}
+
 StoredDestination stored_destination(ipvs::ServiceKey service, net::IpAddress address) {
     StoredDestination record;
     record.service = std::move(service);
     record.spec.key = {address, net::Port{std::uint16_t{8080}}};
     record.spec.forwarding = 2;
+    record.spec.flags = 0x12000;
     record.spec.weight = -1;  // any bits go there and back
     record.spec.upper_threshold = 20;
     record.spec.lower_threshold = 10;
@@ -53,6 +61,7 @@ std::vector<JournalRecord> one_of_each() {
         JournalOrigin{1, "0a1b", 42},
         stored_service(),
         StoredService{mark, {}},
+        stored_service_by_mark(),
         stored_destination(web(), "10.1.0.1"_ip),
         stored_destination(mark, "2001:db8::1"_ip),
         RemovedDestination{mark, {"2001:db8::1"_ip, {}}},
@@ -109,6 +118,22 @@ BOOST_AUTO_TEST_CASE(the_layout_of_version_1_is_this) {
     BOOST_TEST_REQUIRE(text.size() == expected.size());
     BOOST_TEST(text.substr(0, 4) == expected.substr(0, 4));
     BOOST_TEST(text.substr(8) == expected.substr(8));
+}
+
+BOOST_AUTO_TEST_CASE(a_service_by_mark_of_version_1_ends_before_what_version_2_adds) {
+    std::string text;
+    append_frame(stored_service_by_mark(), text);
+    constexpr std::size_t added = 2 + 4 + 2;
+    text.resize(text.size() - added);
+    text[0] = static_cast<char>(text[0] - static_cast<char>(added));
+    const auto bytes = bytes_of(text);
+    const std::uint32_t sum = Crc32c{}.add(bytes.first(4)).add(bytes.subspan(8)).value();
+    for (std::size_t i = 0; i < 4; ++i) text[4 + i] = static_cast<char>(sum >> (8 * i));
+    const JournalFrame frame = read_frame(bytes_of(text));
+    BOOST_TEST_REQUIRE((frame.state == JournalFrame::State::whole));
+    StoredService expected = stored_service_by_mark();
+    expected.spec.beside_mark = {};
+    BOOST_TEST((frame.record == JournalRecord{expected}));
 }
 
 BOOST_AUTO_TEST_CASE(a_journal_cut_at_any_byte_keeps_its_whole_records) {

@@ -83,7 +83,7 @@ struct Fixture {
     TemporaryDirectory directory;
     Log log{LogLevel::error, LogTarget::plain};
     JournalSettings settings{
-        directory.path, false, JournalSync::batch, false, JournalOrigin{1, "this boot", 7}};
+        directory.path, false, JournalSync::batch, false, JournalOrigin{JournalOrigin::current_version, "this boot", 7}};
     std::filesystem::path path = directory.path / "journal";
 
     /// A daemon's life: what it restored, and a control plane that is journalled.
@@ -258,17 +258,53 @@ BOOST_AUTO_TEST_CASE(what_is_no_journal_starts_empty) {
 
 BOOST_AUTO_TEST_CASE(a_later_version_is_not_touched) {
     std::string later;
-    append_frame(JournalOrigin{2, "this boot", 7}, later);
-    later += "whatever version 2 has";
+    append_frame(JournalOrigin{3, "this boot", 7}, later);
+    later += "whatever version 3 has";
     write(path, later);
     BOOST_CHECK_EXCEPTION((Life{settings, log}), std::runtime_error, [](const auto& error) {
         return std::string_view{error.what()}.ends_with(
-            "is of format version 2 and this nlvsd reads version 1; --fresh starts without it"
+            "is of format version 3 and this nlvsd reads versions up to 2; --fresh starts without it"
         );
     });
     BOOST_TEST((contents(path) == later));
     settings.fresh = true;
     BOOST_TEST(described_after_restart() == describe(ControlFixture{}.control));
+}
+
+BOOST_AUTO_TEST_CASE(a_journal_of_version_1_goes_on_as_one_of_this_version) {
+    {
+        Life life{settings, log};
+        configure(life.control);
+    }
+    std::string old = contents(path);
+    std::string origin;
+    append_frame(settings.origin, origin);
+    JournalOrigin first = settings.origin;
+    first.version = 1;
+    std::string replacement;
+    append_frame(first, replacement);
+    write(path, old.replace(0, origin.size(), replacement));
+    const ipvs::ServiceKey mark = ipvs::FirewallMarkKey{net::Family::inet, 7};
+    std::string before;
+    {
+        Life life{settings, log};
+        auto spec = scheduled_by("rr");
+        spec.beside_mark = {17, net::Ipv4Address{0x0A000001U}, net::Port{std::uint16_t{53}}};
+        BOOST_TEST(life.control.add_service(mark, spec).has_value());
+        auto server = masqueraded("10.1.0.1");
+        server.flags = ipvs::DestinationFlags::one_packet;
+        BOOST_TEST(life.control.add_destination(mark, server).has_value());
+        before = describe(life.control);
+    }
+    BOOST_TEST((journal_at(path).origin == settings.origin));
+    Life life{settings, log};
+    BOOST_TEST(describe(life.control) == before);
+    const auto& restored = *life.control.registry().find(mark);
+    BOOST_TEST(restored.spec.beside_mark.protocol == 17);
+    BOOST_TEST(restored.spec.beside_mark.address.host() == 0x0A000001U);
+    BOOST_TEST(restored.spec.beside_mark.port.host() == 53);
+    BOOST_TEST(restored.destinations[0]->spec.flags == ipvs::DestinationFlags::one_packet);
+    BOOST_TEST(restored.destinations[0]->spec.forwarding == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(only_its_owner_may_read_it) {

@@ -238,6 +238,26 @@ BOOST_AUTO_TEST_CASE(a_re_added_destination_is_the_old_one) {
     BOOST_TEST((elsewhere->origin == Origin::revived_elsewhere));
 }
 
+BOOST_AUTO_TEST_CASE(what_was_given_beside_a_mark_stays_with_the_service_and_its_trash) {
+    const ipvs::ServiceKey mark = ipvs::FirewallMarkKey{net::Family::inet, 7};
+    ipvs::ServiceSpec by_udp = scheduled("rr");
+    by_udp.beside_mark.protocol = 17;
+    RegisteredService& service = add(mark, by_udp);
+    BOOST_TEST(registry.edit_service(mark, scheduled("wrr")).has_value());
+    BOOST_TEST(service.spec.scheduler == "wrr");
+    BOOST_TEST(service.spec.beside_mark.protocol == 17);
+
+    add(service, server("10.0.0.11"));
+    BOOST_TEST(registry.remove_service(mark).has_value());
+    const auto by_tcp = registry.add_destination(add(mark, scheduled("rr")), server("10.0.0.11"));
+    BOOST_TEST_REQUIRE(by_tcp.has_value());
+    BOOST_TEST((by_tcp->origin == Origin::created));
+    BOOST_TEST(registry.remove_service(mark).has_value());
+    const auto again = registry.add_destination(add(mark, by_udp), server("10.0.0.11"));
+    BOOST_TEST_REQUIRE(again.has_value());
+    BOOST_TEST((again->origin == Origin::revived_elsewhere));
+}
+
 BOOST_AUTO_TEST_CASE(a_destination_is_not_revived_for_another_virtual_service) {
     RegisteredService& service = add(tcp("10.0.0.1", 80), scheduled("rr"));
     registry.trash_destination(service, add(service, server("10.0.0.11")));

@@ -27,6 +27,15 @@ APART = {"dump_to_a_client_that_does_not_wait", "list_families", "paths", "orpha
          "orphaned_option", "slow_reader", "unprivileged", "threads_fork_and_dup"}
 
 
+# struct open_how: flags, mode, resolve.
+OPENAT2 = """
+import ctypes, os
+
+how = (ctypes.c_uint64 * 3)(os.O_RDONLY | os.O_CLOEXEC, 0, RESOLVE)
+opened = ctypes.CDLL(None).syscall(437, -100, b"/proc/net/ip_vs", how, ctypes.sizeof(how))
+"""
+
+
 def enter_namespace():
     if os.environ.get("NLVS_TEST_NAMESPACE"):
         return
@@ -278,6 +287,12 @@ class Launcher(unittest.TestCase):
             with self.subTest(script):
                 result = self.run_program("sh", "-c", script)
                 self.assertEqual(result.stdout, expected, result.stderr)
+
+    def test_openat2(self):
+        print_file = OPENAT2 + "print(os.read(opened, 99).decode() if opened >= 0 else opened, end='')"
+        for resolve, expected in (0, "the daemon's\n"), (0x04, "-1"):  # RESOLVE_NO_SYMLINKS
+            code = print_file.replace("RESOLVE", str(resolve))
+            self.assertEqual(self.expect_success(sys.executable, "-c", code), expected)
 
     def test_cost_of_calls_that_are_not_ours(self):
         native = subprocess.run([self.static_client, "measure"], capture_output=True, text=True,

@@ -4,10 +4,12 @@
 usage: preload_test.py LIBRARY TEST_DAEMON [TEST...]      exit status 77: no namespace possible
 """
 
+import errno
 import fcntl
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -25,6 +27,43 @@ ROOT = HERE.parent.parent
 CASES = re.findall(r"^def case_(\w+)", (HERE / "preload_client.py").read_text(), re.M)
 DRIVEN = {"dump_to_a_client_that_does_not_wait", "list_families", "orphan", "orphaned_option",
           "paths", "slow_reader", "unprivileged"}
+
+
+# scandir(3) and glob(3), which Python does not use itself.
+LISTERS = """
+import ctypes
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+def scan(path, part):
+    entries = ctypes.POINTER(ctypes.c_void_p)()
+    count = libc.scandir(path.encode(), ctypes.byref(entries), None, libc.alphasort)
+    if count < 0:
+        return ctypes.get_errno()
+    name_offset = 19
+    names = [ctypes.string_at(entries[n] + name_offset).decode() for n in range(count)]
+    for n in range(count):
+        libc.free(ctypes.c_void_p(entries[n]))
+    libc.free(entries)
+    return [name for name in names if part in name]
+
+class Expansion(ctypes.Structure):
+    _fields_ = [("count", ctypes.c_size_t), ("paths", ctypes.POINTER(ctypes.c_char_p)),
+                ("reserved", ctypes.c_size_t), ("flags", ctypes.c_int),
+                ("functions", ctypes.c_void_p * 5)]
+
+def expand(pattern):
+    found = Expansion()
+    libc.glob(pattern.encode(), 0, None, ctypes.byref(found))
+    assert found.flags & 1 << 6 == 0  # GLOB_ALTDIRFUNC
+    names = [found.paths[n].decode() for n in range(found.count)]
+    libc.globfree(ctypes.byref(found))
+    return names
+"""
+
+
+def python_code(call):
+    return shlex.join([sys.executable, "-c", LISTERS + call])
 
 
 def enter_namespace():
@@ -170,6 +209,7 @@ class Preload(unittest.TestCase):
                 ("cd /proc/sys/net && cat ipv4/vs/conntrack", "0\n"),
                 ("cd /proc/sys/net/ipv4/vs && cat conntrack; ls", "0\nconntrack\n"),
                 ("cat /proc/$$/net/ip_vs", "the daemon's\n"),
+                ("cd /proc/sys/net/ipv4/vs && " + python_code("print(expand('*'))"), "['conntrack']\n"),
                 ("ls /proc/net | grep vs", "ip_vs\n"),
                 ("ls /proc/sys/net/ipv4 | grep -x vs", "vs\n"),
                 ("cd /proc/sys/net/ipv4; ls | grep -x vs; cd ..; ls | grep -c vs", "vs\n0\n"),
@@ -192,7 +232,8 @@ class Preload(unittest.TestCase):
                 ("stat -f -c %l /proc/net/ip_vs", "255\n"),
                 ("sysctl net.ipv4.vs.conntrack", "net.ipv4.vs.conntrack = 0\n"),
                 ("sysctl -w net.ipv4.vs.conntrack=1", "net.ipv4.vs.conntrack = 1\n"),
-                ("echo net.ipv4.vs.conntrack=0 | sysctl -p -", "net.ipv4.vs.conntrack = 0\n")):
+                ("echo net.ipv4.vs.conntrack=0 | sysctl -p -", "net.ipv4.vs.conntrack = 0\n"),
+                ("echo 'net.*.vs.con*=0' | sysctl -p -", "net.ipv4.vs.conntrack = 0\n")):
             with self.subTest(script):
                 self.assertEqual(self.run_program("sh", "-c", script).stdout, expected)
         code = ("import os\nd = os.open('/proc/net', os.O_RDONLY)\n"
@@ -202,6 +243,25 @@ class Preload(unittest.TestCase):
                 "for _ in range(20): assert os.listdir('/proc/net').count('ip_vs') == 1\n")
         result = self.run_program(sys.executable, "-c", code)
         self.assertEqual((result.stdout, result.stderr), ("the daemon's\n13 True\nTrue\n", ""))
+
+    def test_listings_that_libc_makes_by_itself(self):
+        for where, script, expected in (
+                ("/", "scan('/proc/net', 'vs')", ["ip_vs"]),
+                ("/", "scan('/proc/sys/net/ipv4', 'vs')", ["vs"]),
+                ("/", "scan('/proc/sys/net/ipv4/vs', '')", [".", "..", "conntrack"]),
+                ("/proc/self/net", "scan('.', 'vs')", ["ip_vs"]),
+                ("/", "scan('/proc/sys/net', '')", [".", "..", *sorted(os.listdir("/proc/sys/net"))]),
+                ("/", "scan('/proc/sys/net/none', '')", errno.ENOENT),
+                ("/", "expand('/proc/net/ip_v*')", ["/proc/net/ip_vs"]),
+                ("/", "expand('/proc/sys/net/*/v*/con*')", ["/proc/sys/net/ipv4/vs/conntrack"]),
+                ("/", "expand('/proc/sys/net/ipv4/vs')", ["/proc/sys/net/ipv4/vs"]),
+                ("/proc/sys/net/ipv4", "expand('v*/c*')", ["vs/conntrack"]),
+                ("/proc/sys", "expand('/etc/pass[w]d')", ["/etc/passwd"]),
+                ("/proc/sys", "expand('/none*')", [])):
+            with self.subTest(where=where, script=script):
+                result = self.run_program(
+                    sys.executable, "-c", LISTERS + f"print({script})", cwd=where)
+                self.assertEqual((result.stdout, result.stderr), (f"{expected}\n", ""))
 
     def test_names_like_ours_elsewhere_are_the_kernels(self):
         root = pathlib.Path(self.directory.name)

@@ -186,6 +186,31 @@ BOOST_AUTO_TEST_CASE(one_packet_scheduling_remembers_nothing) {
     }
 }
 
+// Linux: ip_vs_bind_dest. Only the socket options give a destination the flag.
+BOOST_AUTO_TEST_CASE(a_one_packet_destination_is_not_remembered_for_udp) {
+    for (const bool persistent : {false, true}) {
+        Director director;
+        director.add_local(vip);
+        for (const std::uint8_t protocol : {udp_number, tcp_number}) {
+            Service service = director.service(protocol, vip, 53);
+            if (persistent) service.flags.word |= ipvs::ServiceFlags::persistent;
+            service.persistence_timeout = 60 * ticks_per_second;
+            director.add_destination(service, server_a, 53).one_packet = true;
+            director.publish(std::move(service));
+        }
+        director.templates().reserve(16);
+        for (int i = 0; i < 2; ++i) {
+            director.receive((ipv4(client, vip) / udp(4000, 53) / payload(4)).frame());
+        }
+        BOOST_TEST(director.connections() == 0U);
+        BOOST_TEST(director.templates().size() == 0U);
+        BOOST_TEST(director.counters().destinations[0].connections.read() == 2U);
+        director.receive((ipv4(client, vip) / tcp(4000, 53).syn()).frame());
+        BOOST_TEST(director.connections() == 1U);
+        BOOST_TEST(director.templates().size() == (persistent ? 1U : 0U));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_persistent_client_stays_with_its_server) {
     Director director;
     director.add_local(vip);

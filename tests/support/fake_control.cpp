@@ -94,7 +94,9 @@ Result<void> FakeControl::edit_service(const ipvs::ServiceKey& key, const ipvs::
     if (entry == nullptr) return fail(Error::no_such_service);
     if (auto checked = check_service(key, spec); !checked) return checked;
     const std::uint32_t flags = merge(entry->view.spec.flags.word, spec);
+    const ipvs::BesideMark given = entry->view.spec.beside_mark;
     entry->view.spec = spec;
+    entry->view.spec.beside_mark = given;
     entry->view.spec.flags.word = flags;
     entry->view.spec.flags_mask = ~0U;
     return {};

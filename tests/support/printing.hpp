@@ -36,7 +36,9 @@ inline std::ostream& operator<<(std::ostream& out, const FirewallMarkKey& key) {
 inline std::ostream& operator<<(std::ostream& out, const ServiceSpec& spec) {
     return out << spec.scheduler << " pe=" << spec.persistence_engine
                << " flags=" << spec.flags.word << '/' << spec.flags_mask
-               << " timeout=" << spec.timeout << " netmask=" << spec.netmask;
+               << " timeout=" << spec.timeout << " netmask=" << spec.netmask
+               << " beside mark=" << spec.beside_mark.protocol << ' '
+               << spec.beside_mark.address.host() << ' ' << spec.beside_mark.port;
 }
 
 inline std::ostream& operator<<(std::ostream& out, const DestinationKey& key) {
@@ -47,7 +49,7 @@ inline std::ostream& operator<<(std::ostream& out, const DestinationSpec& spec) 
     return out << spec.key << " forwarding=" << spec.forwarding << " weight=" << spec.weight
                << " thresholds=" << spec.upper_threshold << '/' << spec.lower_threshold
                << " tunnel=" << static_cast<int>(spec.tunnel.type) << ' ' << spec.tunnel.port << ' '
-               << spec.tunnel.flags;
+               << spec.tunnel.flags << " flags=" << spec.flags;
 }
 
 inline std::ostream& operator<<(std::ostream& out, const Timeouts& timeouts) {

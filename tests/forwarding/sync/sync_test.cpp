@@ -248,6 +248,18 @@ BOOST_AUTO_TEST_CASE(a_connection_of_another_director_goes_on_here) {
     BOOST_TEST(pair.director.counters().destinations[0].connections.read() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(what_a_one_packet_destination_would_forget_is_not_taken) {
+    Pair pair;
+    pair.slots[0]->one_packet = true;
+    auto synced = news(pair);
+    synced.protocol = 17;
+    pair.take(synced);
+    BOOST_TEST(pair.listed().empty());
+    BOOST_TEST(pair.slots[0]->totals.connections == 0U);
+    pair.take(news(pair));
+    BOOST_TEST(pair.listed().size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(without_timeout_the_state_says_how_long) {
     Pair pair;
     auto synced = news(pair);

@@ -195,8 +195,58 @@ BOOST_AUTO_TEST_CASE(a_destination_keeps_the_method_of_its_flags) {
         .key = {"10.0.0.11"_ip, ipvs::Port{std::uint16_t{80}}},
         .forwarding = 3,
         .weight = 1,
-        .tunnel = {}};
+        .tunnel = {},
+        .flags = ipvs::DestinationFlags::all};
     BOOST_TEST(control.services[0].destinations.at(0).second.spec == expected);
+}
+
+BOOST_AUTO_TEST_CASE(a_destination_keeps_one_packet_and_conntrack_and_no_other_flag) {
+    BOOST_TEST(set(IP_VS_SO_SET_ADD, web) == 0);
+    BOOST_TEST(set(IP_VS_SO_SET_ADDDEST, web + with(server, 8, "ffffffff")) == 0);
+    BOOST_TEST(set(IP_VS_SO_SET_EDITDEST, web + with(server, 8, "00200100")) == 0);
+    const auto flags_listed = [this] {
+        const auto listed =
+            get(IP_VS_SO_GET_DESTS, 120, "06000000 0a000001 00500000 00000000 01000000 00000000");
+        return to_hex(std::span{listed.bytes}.subspan(24 + 8, 4));
+    };
+    BOOST_TEST(control.services[0].destinations.at(0).second.spec.flags == 0x12000U);
+    BOOST_TEST(flags_listed() == "00210100");  // with INACTIVE
+    BOOST_TEST(set(IP_VS_SO_SET_EDITDEST, web + with(server, 8, "03000000")) == 0);
+    BOOST_TEST(flags_listed() == "83010000");  // with INACTIVE and NOOUTPUT
+}
+
+// Linux: do_ip_vs_set_ctl compares the protocol, do_ip_vs_get_ctl does not.
+BOOST_AUTO_TEST_CASE(a_service_by_mark_keeps_the_protocol_it_was_added_with) {
+    const std::string mark = with(web, 12, "07000000");
+    const std::string udp = with(mark, 0, "1100");
+    BOOST_TEST(set(IP_VS_SO_SET_ADD, udp) == 0);
+    BOOST_TEST(set(IP_VS_SO_SET_ADD, mark) == EEXIST);
+    for (const std::uint32_t option :
+         {IP_VS_SO_SET_EDIT, IP_VS_SO_SET_ZERO, IP_VS_SO_SET_DEL}) {
+        BOOST_TEST(set(option, mark) == ESRCH);
+    }
+    BOOST_TEST(set(IP_VS_SO_SET_ADDDEST, mark + server) == ESRCH);
+    BOOST_TEST(set(IP_VS_SO_SET_ADDDEST, udp + server) == 0);
+    BOOST_TEST(set(IP_VS_SO_SET_EDIT, with(udp, 4, "0a000002")) == 0);
+
+    const std::string by_tcp = "06000000 00000000 00000000 07000000 ";
+    const auto listed = get(IP_VS_SO_GET_SERVICE, 104, by_tcp + std::string(176, '0'));
+    BOOST_TEST(listed.error == 0);
+    BOOST_TEST(
+        to_hex(std::span{listed.bytes}.first(16)) == "11000000" "0a000001" "00500000" "07000000"
+    );
+    BOOST_TEST(get(IP_VS_SO_GET_DESTS, 120, by_tcp + "01000000 00000000").bytes.size() == 120U);
+    BOOST_TEST(set(IP_VS_SO_SET_DEL, udp) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_service_by_mark_of_netlink_is_tcp_here) {
+    ipvs::ServiceSpec spec;
+    spec.scheduler = "rr";
+    const ipvs::ServiceKey key = ipvs::FirewallMarkKey{ipvs::Family::inet, 7};
+    BOOST_TEST(control.add_service(key, spec).has_value());
+    const std::string mark = with(web, 12, "07000000");
+    BOOST_TEST(set(IP_VS_SO_SET_DEL, with(mark, 0, "1100")) == ESRCH);
+    BOOST_TEST(set(IP_VS_SO_SET_DEL, mark) == 0);
 }
 
 BOOST_AUTO_TEST_CASE(zero_means_everything_only_when_nothing_is_named) {

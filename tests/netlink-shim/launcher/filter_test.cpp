@@ -131,7 +131,8 @@ BOOST_FIXTURE_TEST_CASE(of_socket_options_only_those_of_ipvs_count, Filter) {
 
 BOOST_FIXTURE_TEST_CASE(paths_count_unless_they_start_at_a_descriptor, Filter) {
     const auto working_directory = static_cast<std::uint32_t>(AT_FDCWD);
-    for (const long call : {SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_faccessat2}) {
+    for (const long call : {SYS_openat, SYS_openat2, SYS_newfstatat, SYS_statx, SYS_faccessat,
+                            SYS_faccessat2}) {
         BOOST_TEST((*this)(call, {working_directory}) == notified);
         BOOST_TEST((*this)(call, {3}) == allowed);
     }
