@@ -19,11 +19,22 @@ PATIENCE = 30  # seconds for an answer: retransmissions during a take-over
 class Lasting:
     def __init__(self, address):
         self.connection = http.client.HTTPConnection(address, 80, timeout=PATIENCE)
-        self.connection.connect()
+        self.connect(address)
         self.port = self.connection.sock.getsockname()[1]
         # A lost connection must show, not be opened anew.
         self.connection.auto_open = 0
         self.servers, self.answers, self.longest, self.failure = set(), 0, 0.0, None
+
+    def connect(self, address):
+        """A service whose servers are being checked refuses."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.connection.connect()
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"{address}: {error}") from error
+                time.sleep(PAUSE)
 
     def ask(self):
         if self.failure:
