@@ -19,9 +19,7 @@ void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
         const Service* service = find_service<F>(key, 0);
         const WorkerId owner = owner_of<F>(context, key, service);
         if (owner != worker_.id && !context.taken_over) {
-            return worker_.outgoing.add(
-                owner, context.port, context.packet, shared_.hand_over, worker_.counters
-            );
+            return give_to(owner, context);
         }
         if (context.settings.sysctls.schedule_icmp != 0 && service != nullptr &&
             schedule_icmp<F>(context, key, *service)) {
@@ -95,9 +93,7 @@ bool Pipeline::relay_tunnel_error(const PacketContext& context) noexcept {
         if (owner == worker_.id || context.taken_over || find_service<V4>(about->flow, 0) == nullptr) {
             return false;
         }
-        worker_.outgoing.add(
-            owner, context.port, context.packet, shared_.hand_over, worker_.counters
-        );
+        give_to(owner, context);
         return true;
     }
     DestinationSlot& slot = lifecycle_.destination(found.connection->destination_id);

@@ -68,6 +68,7 @@ private:
     void run_burst(rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now) noexcept;
     bool is_received(const PacketContext& context) const noexcept;
     void pass_on(const PacketContext& context) noexcept;
+    void give_to(WorkerId owner, const PacketContext& context) noexcept;
     void forward(const PacketContext& context) noexcept;
     template <class F>
     void reassemble(const PacketContext& context) noexcept;

@@ -326,6 +326,10 @@ private:
             const auto count = shared_.hand_over.take(worker->state.id, taken.data(), taken.size());
             if (count != 0) worker->pipeline.run_taken_over(taken.data(), count, now);
         }
+        // What a packet becomes there may be another one's: a datagram whole.
+        for (auto& worker : workers_) {
+            if (shared_.hand_over.pending(worker->state.id)) return hand_over(now);
+        }
         return collect();
     }
 
