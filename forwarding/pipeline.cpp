@@ -407,7 +407,8 @@ void Pipeline::run_timers(Time now, std::uint32_t budget) noexcept {
             shared_.configuration, now.ticks, worker_.counters,
             [this](rte_mbuf* packet, net::Family family, const Adjacency& adjacency) {
                 transmit_.send(packet, 0, family, adjacency);
-            }
+            },
+            [this, now](rte_mbuf* packet, net::Family family) { give_up(packet, family, now); }
         );
     }
     if (worker_.reassembly.datagrams() != 0) worker_.reassembly.expire(now.ticks);
