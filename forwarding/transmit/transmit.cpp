@@ -189,9 +189,15 @@ bool Transmit::reply_by_route(
     RouteQuery query;
     query.destination = connection.client;
     if (shared_.configuration.routes<F>().selective()) [[unlikely]] {
-        describe_output(*context.packet, context.parsed.l3_offset, query);
-        // Linux: ip_vs_core.c ip_vs_route_me_harder — as if the virtual address had sent it.
-        if (context.settings.sysctls.snat_reroute != 0) {
+        // Linux: ip_vs_core.c ip_vs_route_me_harder — as if the virtual address had sent it; otherwise
+        // the way is that of the server's packet.
+        const bool rerouted = context.settings.sysctls.snat_reroute != 0;
+        if (rerouted || context.from_host) {
+            describe_output(*context.packet, context.parsed.l3_offset, query);
+        } else {
+            describe_input<F>(shared_.configuration, context, query);
+        }
+        if (rerouted) {
             query.source = connection.virtual_address;
             query.source_port = connection.virtual_port;
         }

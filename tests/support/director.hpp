@@ -129,6 +129,17 @@ public:
         configuration_.routes_v4.insert(table, {net::Ipv4Address{}, 0}, std::move(route), reclaimer_);
     }
 
+    /// As `ip rule add …` before the look-up in main, of IPv4; the tables are there once they have a route.
+    void set_rule(forwarding::RoutingRule rule) {
+        std::vector<forwarding::RoutingRule> rules(3);
+        rules[0].table = local;
+        rules[1] = rule;
+        rules[1].selective = true;
+        rules[2].table = forwarding::RoutingPolicy::main_table;
+        configuration_.routes_v4.set_rules(std::move(rules), reclaimer_);
+        ++configuration_.routing_generation;
+    }
+
     void remove_local(const net::IpAddress& address) {
         table(address).remove(local, {address, address.bits()}, reclaimer_);
     }
