@@ -89,7 +89,8 @@ def a_capture_has_both_sides_of_a_masqueraded_flow(bench, family):
     real = point(server, HTTP_PORT)
     for source, destination, flags in (
         (here, there, "[S]"), (here, real, "[S]"), (real, here, "[S.]"), (there, here, "[S.]"),
-        (here, there, "GET /"), (here, real, "GET /"), (real, here, "200 OK"), (there, here, "200 OK"),
+        (here, there, "GET /"), (here, real, "GET /"),
+        (real, here, "200 OK"), (there, here, "200 OK"),
     ):
         found = between(lines, source, destination, flags)
         expect_equal(len(found), 1, f"{source} > {destination} {flags} in\n" + "\n".join(lines))

@@ -106,8 +106,9 @@ def a_route_with_an_mtu_narrows_what_is_balanced(bench, family):
 
 @case((ONE_WORKER, TWO_WORKERS), (4, 6))
 def the_client_of_a_server_that_is_gone_is_told(bench, family):
-    """By an ICMP host unreachable, from whom the kernel would send it; only of an IPv6 tunnel by nobody.
-    The director counts what it dropped."""
+    """By an ICMP host unreachable, from whom the kernel would send it; only of an IPv6 tunnel by
+    nobody. The director counts what it dropped."""
+
     def unresolved():
         rows = bench.director.report("drops")
         return next(r["packets"] for r in rows if r["reason"] == "neighbour_unresolved")

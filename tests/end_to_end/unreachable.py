@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Sends one datagram, or one SYN, and waits for the ICMP error about it; prints JSON: the error that the
-socket's owner gets, who sent it, its type and code, and after how many seconds; null where nothing came.
+"""Sends one datagram, or one SYN, and waits for the ICMP error about it; prints JSON: the error
+that the socket's owner gets, who sent it, its type and code, and after how many seconds; null where
+nothing came.
 
 usage: unreachable.py tcp|udp ADDRESS PORT SECONDS
 """
@@ -16,7 +17,8 @@ IP_RECVERR, IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h
 
 
 def main():
-    protocol, address, port, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    protocol, address = sys.argv[1:3]
+    port, seconds = int(sys.argv[3]), float(sys.argv[4])
     v6 = ":" in address
     family = socket.AF_INET6 if v6 else socket.AF_INET
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
