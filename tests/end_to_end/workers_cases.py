@@ -26,8 +26,10 @@ for function, *axes in (
     (scheduling_cases.weighted_round_robin_follows_weights, (4,)),
     (scheduling_cases.persistence_keeps_the_server, (4,)),
     (scheduling_cases.a_threshold_holds_connections_off,),
+    (mark_cases.a_range_of_ports_is_one_service, ("nat",), (4,)),
     (mark_cases.persistence_holds_across_ports_and_protocols,),
     (listing_cases.statistics_equal_the_traffic, ("nat",), ("tcp",), (4,)),
+    (ftp_cases.ftp_transfers_files, ("EPSV 4",)),
     (ftp_cases.announced_data_connections_are_listed, (4,)),
 ):
     case((FOUR_WORKERS,), *axes)(function)
