@@ -290,9 +290,13 @@ void ControlPlane::note_mark(forwarding::DestinationId id, std::uint32_t mark) {
 std::vector<ipvs::SyncDaemonConfig> ControlPlane::daemons() const { return sync_daemons_.list(); }
 
 void ControlPlane::set_sysctls(const ipvs::Sysctls& sysctls) {
+    const bool routes_answers_anew = sysctls.snat_reroute != sysctls_.snat_reroute;
     sysctls_ = sysctls;
     forwarding::follow_memory(sysctls_, available_pages_);
     publish_settings();
+    if (routes_answers_anew) {
+        configuration_.routing_generation.fetch_add(1, std::memory_order_release);
+    }
     if (observer_ != nullptr) observer_->sysctls_stored(sysctls_);
 }
 

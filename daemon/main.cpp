@@ -7,6 +7,8 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "daemon/command_line.hpp"
@@ -19,6 +21,7 @@
 #include "daemon/log.hpp"
 #include "daemon/maintenance.hpp"
 #include "daemon/options.hpp"
+#include "daemon/packet_capture.hpp"
 #include "daemon/restore.hpp"
 #include "daemon/service_notification.hpp"
 #include "daemon/status_reports.hpp"
@@ -43,6 +46,15 @@ JournalSettings journal_settings(
     settings.directory = named ? variable : *options.journal_directory;
     settings.permanent = true;
     return settings;
+}
+
+std::vector<PacketCapture::Port> capture_ports(const std::optional<DataPlane>& data_plane) {
+    std::vector<PacketCapture::Port> ports;
+    if (!data_plane) return ports;
+    for (const DataPlane::Port& port : data_plane->ports()) {
+        ports.push_back({port.shadow->name(), port.nic->device()});
+    }
+    return ports;
 }
 
 void serve(const Options& options, bool fresh, const Log& log) {
@@ -84,7 +96,11 @@ void serve(const Options& options, bool fresh, const Log& log) {
     const Maintenance maintenance{context, control, reclaimer, journal};
     control.set_expire_connections([&mail] { mail.expire_unavailable(); });
 
+    PacketCapture capture{context, mail, capture_ports(data_plane)};
     StatusServer status{context, directory.path()};
+    status.add_stream("capture", [&capture](std::string_view words, StatusServer::Socket client) {
+        capture.begin(words, std::move(client));
+    });
     add_reports(
         status, {control, mail, sync, data_plane ? &*data_plane : nullptr,
                  kernel ? &*kernel : nullptr, NLVS_VERSION}

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
@@ -14,8 +15,6 @@ namespace nlvs::daemon {
 namespace {
 
 namespace asio = boost::asio;
-using Socket = asio::local::stream_protocol::socket;
-
 }  // namespace
 
 /// One client; lives as long as a handler refers to it.
@@ -31,6 +30,12 @@ public:
             [self = shared_from_this()](const boost::system::error_code& error, std::size_t size) {
                 if (error) return;
                 self->request_.resize(size - 1);
+                const std::string_view request{self->request_};
+                const auto end = std::min(request.find(' '), request.size());
+                if (const Stream* stream = self->server_.stream_of(request.substr(0, end))) {
+                    const auto words = request.substr(std::min(end + 1, request.size()));
+                    return (*stream)(words, std::move(self->socket_));
+                }
                 self->server_.answer(self->request_, [self](std::string text) {
                     self->send(std::move(text));
                 });
@@ -75,6 +80,15 @@ StatusServer::~StatusServer() {
 
 void StatusServer::add(const std::string& report, Provider provider) {
     providers_[report] = std::move(provider);
+}
+
+void StatusServer::add_stream(const std::string& name, Stream stream) {
+    streams_[name] = std::move(stream);
+}
+
+const StatusServer::Stream* StatusServer::stream_of(std::string_view name) const {
+    const auto found = streams_.find(name);
+    return found == streams_.end() ? nullptr : &found->second;
 }
 
 void StatusServer::accept() {

@@ -70,8 +70,9 @@ SyncMaster::~SyncMaster() {
 
 void SyncMaster::wait() {
     timer_.expires_after(look_period);
-    timer_.async_wait([this](const boost::system::error_code& error) {
-        if (error) return;
+    const std::weak_ptr<bool> alive = alive_;
+    timer_.async_wait([this, alive](const boost::system::error_code& error) {
+        if (error || alive.expired()) return;
         collect();
         const auto now = Clock::now();
         for (Stream& stream : streams_) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <vector>
 
 #include "compat/ipvs_sync/message_builder.hpp"
@@ -66,6 +67,8 @@ private:
     SyncMasterCounters& counters_;
     boost::asio::steady_timer timer_;
     std::vector<Stream> streams_;
+    /// A timer that has gone off is not cancelled any more: its handler may run after our end.
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace nlvs::daemon

@@ -17,8 +17,14 @@ class HandOverBatch {
 public:
     /// Set in mbuf->port beside the PortIndex when the packet comes from the host.
     static constexpr std::uint16_t from_host = 0x8000;
+    /// … when it arrived in fragments: mbuf->hash.usr is the length of the largest then.
+    static constexpr std::uint16_t reassembled = 0x4000;
 
-    /// `port` travels with the packet in mbuf->port, with or without from_host.
+    static constexpr PortIndex port_of(const rte_mbuf& packet) noexcept {
+        return static_cast<PortIndex>(packet.port & ~(from_host | reassembled));
+    }
+
+    /// `port` travels with the packet in mbuf->port, with or without these.
     void add(
         WorkerId owner, std::uint16_t port, rte_mbuf* packet, HandOver& hand_over, WorkerCounters& counters
     ) noexcept {

@@ -1,11 +1,31 @@
 /// The pipeline's part for ICMP errors. Linux: ip_vs_core.c ip_vs_in_icmp, ip_vs_out_icmp.
 
+#include <cstring>
+#include <optional>
+
 #include "forwarding/packet/headers/icmp.hpp"
 #include "forwarding/packet/transport_checksum.hpp"
 #include "forwarding/pipeline.hpp"
 #include "forwarding/transmit/tunnel_error.hpp"
 
 namespace nlvs::forwarding {
+namespace {
+
+/// Makes a frame of an IP packet, for the parser's eyes. Null if there is no room.
+std::optional<Parsed> parse_as_frame(rte_mbuf* packet, net::Family family) noexcept {
+    constexpr std::size_t ether_type = 12;
+    constexpr std::uint16_t l2_length = 14;
+    auto* l2 = static_cast<std::byte*>(
+        static_cast<void*>(rte_pktmbuf_prepend(packet, l2_length))
+    );
+    if (l2 == nullptr) return std::nullopt;
+    std::memset(l2, 0, ether_type);
+    const std::uint16_t type = family == net::Family::inet ? 0x0800 : 0x86DD;
+    net::store(l2 + ether_type, net::Be16{type});
+    return parse({l2, packet->data_len}, packet->pkt_len);
+}
+
+}  // namespace
 
 /// An error about a packet of a connection follows that packet's way back. Seen from its embedded
 /// packet's other end it is a request (about a reply) or a reply (about a request). Timers are not
@@ -19,9 +39,7 @@ void Pipeline::forward_icmp_error(const PacketContext& context) noexcept {
         const Service* service = find_service<F>(key, 0);
         const WorkerId owner = owner_of<F>(key, service);
         if (owner != worker_.id && !context.taken_over) {
-            return worker_.outgoing.add(
-                owner, context.port, context.packet, shared_.hand_over, worker_.counters
-            );
+            return give_to(owner, context);
         }
         if (context.settings.sysctls.schedule_icmp != 0 && service != nullptr &&
             schedule_icmp<F>(context, key, *service)) {
@@ -95,9 +113,7 @@ bool Pipeline::relay_tunnel_error(const PacketContext& context) noexcept {
         if (owner == worker_.id || context.taken_over || find_service<V4>(about->flow, 0) == nullptr) {
             return false;
         }
-        worker_.outgoing.add(
-            owner, context.port, context.packet, shared_.hand_over, worker_.counters
-        );
+        give_to(owner, context);
         return true;
     }
     DestinationSlot& slot = lifecycle_.destination(found.connection->destination_id);
@@ -115,6 +131,64 @@ bool Pipeline::relay_tunnel_error(const PacketContext& context) noexcept {
     );
     transmit_.relay_tunnel_error(context, *about, slot);
     return true;
+}
+
+/// A packet has waited for a neighbour in vain: its sender hears of it.
+void Pipeline::give_up(rte_mbuf* packet, net::Family family, Time now) noexcept {
+    if (const auto parsed = parse_as_frame(packet, family)) {
+        if (family == net::Family::inet) {
+            report_unreachable<V4>(packet, *parsed, now);
+        } else {
+            report_unreachable<V6>(packet, *parsed, now);
+        }
+    }
+    rte_pktmbuf_free(packet);
+}
+
+/// The error is about the packet as it would have left, rewritten, and is then treated as IPVS treats
+/// the host's own errors. To a client: if it was masqueraded, the error is translated back (LOCAL_OUT).
+/// To the host, as whose packet an answer or a tunnel packet left: it is about a connection (LOCAL_IN).
+/// Linux: arp.c arp_error_report, ndisc.c ndisc_error_report, ip_vs_core.c ip_vs_out_icmp.
+template <class F>
+void Pipeline::report_unreachable(const rte_mbuf* packet, const Parsed& parsed, Time now) noexcept {
+    constexpr IcmpError unreachable = IcmpError::host_unreachable;
+    if (parsed.kind == PacketKind::icmp_error || parsed.kind == PacketKind::malformed) return;
+    const auto& flow = parsed.template flow<F>();
+    const bool to_host = is_local<F>(flow.source);
+    // Linux: icmp6_send speaks by an address of the host that the packet was for, __icmp_send does not
+    // when the packet has been routed on.
+    const bool as_receiver = F::family == net::Family::inet6 && is_local<F>(flow.destination);
+    typename F::Address buffer;
+    const typename F::Address* source = to_host       ? &flow.source
+                                        : as_receiver ? &flow.destination
+                                                      : transmit_.address_towards<F>(flow.source, buffer);
+    if (source == nullptr || (!to_host && !worker_.icmp_errors.admit(unreachable, now.tsc))) return;
+    rte_mbuf* error = make_icmp_error<F>(packet, parsed, unreachable, 0, *source);
+    if (error == nullptr) return;
+    const auto about = parse_as_frame(error, F::family);
+    if (!about) return rte_pktmbuf_free(error);
+    const PacketContext context{
+        error, *about, *shared_.configuration.settings.current(), 0, PortIndex{0}, true, now, true
+    };
+    const auto found = about->kind == PacketKind::icmp_error
+                           ? worker_.connections<F>().find(about->template flow<F>().inverted())
+                           : Found<F>{};
+    if (to_host) {
+        if (found && found.direction == Direction::request) {
+            return related_to_request<F>(context, *found.connection);
+        }
+        const bool may_be_tunnelled =
+            F::family == net::Family::inet && about->kind == PacketKind::icmp_error;
+        if (!may_be_tunnelled || !relay_tunnel_error(context)) rte_pktmbuf_free(error);
+        return;
+    }
+    const bool translated = found && found.direction == Direction::reply &&
+                            found.connection->method() == ForwardingMethod::masquerade;
+    if (!translated) return transmit_.route(context, about->l3_offset, flow.source);
+    worker_.counters.destinations[found.connection->destination_id.value].count_out(
+        1, about->l3_length
+    );
+    transmit_.related_reply(context, *found.connection);
 }
 
 template void Pipeline::forward_icmp_error<V4>(const PacketContext&) noexcept;

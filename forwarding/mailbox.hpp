@@ -15,6 +15,8 @@
 
 namespace nlvs::forwarding {
 
+class CaptureTap;
+
 /// A request that control puts to one worker; the worker fills in the answer and sends the same
 /// object back. Control owns it before the post and after the answer, the worker in between.
 struct WorkerRequest {
@@ -23,6 +25,7 @@ struct WorkerRequest {
         expire_unavailable,  ///< drops connections of unavailable destinations
         count_connections,   ///< fills `count` and `memory`
         take_connections,    ///< makes or updates those of `synced`
+        capture,             ///< copies packets to `tap` from now on; null: no longer
     };
 
     Kind kind = Kind::list_connections;
@@ -32,6 +35,7 @@ struct WorkerRequest {
     std::uint64_t count = 0;   ///< live connections
     std::uint64_t memory = 0;  ///< bytes committed for them
     std::vector<SyncedConnection> synced;
+    CaptureTap* tap = nullptr;
     static constexpr std::uint64_t end = ~std::uint64_t{0};
 };
 

@@ -21,8 +21,9 @@ struct WaitingPacket {
 };
 
 /// Packets that wait for the kernel to resolve a neighbour: few, and not for long. What does
-/// not fit or waits too long is dropped and counted. A neighbour has a share of the room, so that
-/// one that is dead and in demand takes nothing from the others.
+/// not fit or waits too long is counted as dropped. A neighbour has a share of the room, so that
+/// one that is dead and in demand takes nothing from the others. When the first that waits for it has
+/// waited long enough, those behind have, too.
 /// Thread: its worker.
 class NeighbourQueue {
 public:
@@ -41,8 +42,10 @@ public:
 
     bool empty() const noexcept { return count_ == 0; }
 
-    void hold(const WaitingPacket& waiting, WorkerCounters& counters) noexcept {
-        if (count_ == capacity || waiting_for(waiting) >= share) {
+    /// `now` is when it begins to wait.
+    void hold(WaitingPacket waiting, Ticks now, WorkerCounters& counters) noexcept {
+        waiting.deadline = now + patience;
+        if (count_ == capacity || join(waiting, now) >= share) {
             rte_pktmbuf_free(waiting.packet);
             counters.drop(DropReason::neighbour_unresolved);
             return;
@@ -50,31 +53,44 @@ public:
         waiting_[count_++] = waiting;
     }
 
-    /// Sends what can go now in order of arrival: send(packet, family, adjacency).
-    template <class Send>
-    void retry(const Configuration& configuration, Ticks now, WorkerCounters& counters, Send&& send) noexcept {
+    /// Sends what can go now in order of arrival: send(packet, family, adjacency). Who has waited too
+    /// long is given up, and with it its packet: give_up(packet, family). Either may hold others.
+    template <class Send, class GiveUp>
+    void retry(
+        const Configuration& configuration, Ticks now, WorkerCounters& counters, Send&& send,
+        GiveUp&& give_up
+    ) noexcept {
+        const std::size_t before = count_;
         std::size_t kept = 0;
-        for (std::size_t i = 0; i < count_; ++i) {
-            const WaitingPacket& waiting = waiting_[i];
+        for (std::size_t i = 0; i < before; ++i) {
+            const WaitingPacket waiting = waiting_[i];
             if (const Adjacency* adjacency = resolve(configuration, waiting)) {
                 send(waiting.packet, waiting.family, *adjacency);
-            } else if (static_cast<std::int32_t>(now - waiting.deadline) >= 0) {
-                rte_pktmbuf_free(waiting.packet);
+            } else if (is_over(waiting, now)) {
                 counters.drop(DropReason::neighbour_unresolved);
+                give_up(waiting.packet, waiting.family);
             } else {
                 waiting_[kept++] = waiting;
             }
         }
+        for (std::size_t i = before; i < count_; ++i) waiting_[kept++] = waiting_[i];
         count_ = kept;
     }
 
 private:
-    std::size_t waiting_for(const WaitingPacket& one) const noexcept {
+    static bool is_over(const WaitingPacket& waiting, Ticks now) noexcept {
+        return static_cast<std::int32_t>(now - waiting.deadline) >= 0;
+    }
+
+    /// How many wait for the same, with the first of whom the packet gives up.
+    std::size_t join(WaitingPacket& one, Ticks now) const noexcept {
         std::size_t found = 0;
         for (std::size_t i = 0; i < count_; ++i) {
             const WaitingPacket& other = waiting_[i];
-            found += other.slot == one.slot &&
-                     (one.slot != nullptr || other.neighbour == one.neighbour);
+            const bool same = other.slot == one.slot &&
+                              (one.slot != nullptr || other.neighbour == one.neighbour);
+            if (!same || is_over(other, now)) continue;
+            if (found++ == 0) one.deadline = other.deadline;
         }
         return found;
     }

@@ -22,9 +22,8 @@ void Pipeline::run_taken_over(rte_mbuf** packets, unsigned count, Time now) noex
     worker_.counters.taken_over.add(count);
     unsigned from_nic = 0;
     for (unsigned i = 0; i < count; ++i) {
-        const std::uint16_t port = packets[i]->port;
-        ports[from_nic] = static_cast<PortIndex>(port & ~HandOverBatch::from_host);
-        if ((port & HandOverBatch::from_host) != 0) [[unlikely]] {
+        ports[from_nic] = HandOverBatch::port_of(*packets[i]);
+        if ((packets[i]->port & HandOverBatch::from_host) != 0) [[unlikely]] {
             forward_from_host(ports[from_nic], packets[i], true, now);
         } else {
             packets[from_nic++] = packets[i];
@@ -54,6 +53,10 @@ void Pipeline::run_burst(
             hashes[i] = worker_.connections_v6.hash_of(parsed[i].flow6);
             worker_.connections_v6.prefetch_bucket(hashes[i]);
         }
+    }
+    for (unsigned i = 0; taken_over && i < count; ++i) {
+        const bool was_whole = (packets[i]->port & HandOverBatch::reassembled) == 0;
+        if (!was_whole) parsed[i].largest_fragment = static_cast<std::uint16_t>(packets[i]->hash.usr);
     }
     for (unsigned i = 0; i < count; ++i) {
         if (parsed[i].kind != PacketKind::transport) continue;
@@ -96,6 +99,15 @@ void Pipeline::pass_on(const PacketContext& context) noexcept {
     if (!router_.forward(context)) transmit_.punt(context);
 }
 
+void Pipeline::give_to(WorkerId owner, const PacketContext& context) noexcept {
+    std::uint16_t port = context.port;
+    if (context.parsed.largest_fragment != 0) [[unlikely]] {
+        port |= HandOverBatch::reassembled;
+        context.packet->hash.usr = context.parsed.largest_fragment;
+    }
+    worker_.outgoing.add(owner, port, context.packet, shared_.hand_over, worker_.counters);
+}
+
 void Pipeline::forward(const PacketContext& context) noexcept {
     const bool v4 = context.parsed.family == net::Family::inet;
     switch (context.parsed.kind) {
@@ -125,9 +137,7 @@ void Pipeline::reassemble(const PacketContext& context) noexcept {
     if (services.load(std::memory_order_relaxed) == 0) return transmit_.punt(context);
     const WorkerId owner = shared_.steering.owner(key.source, net::Port{});
     if (owner != worker_.id && !context.taken_over) {
-        return worker_.outgoing.add(
-            owner, context.port, context.packet, shared_.hand_over, worker_.counters
-        );
+        return give_to(owner, context);
     }
     const auto whole = worker_.reassembly.add(context.packet, context.parsed, context.now.ticks);
     if (whole.packet == nullptr) return;
@@ -220,9 +230,7 @@ void Pipeline::miss(const PacketContext& context) noexcept {
         // Only the owner asks the rules: what comes here by mistake may be of a known connection.
         const WorkerId owner = owner_of<F>(key, nullptr);
         if (owner != worker_.id && !context.taken_over) {
-            return worker_.outgoing.add(
-                owner, context.port, context.packet, shared_.hand_over, worker_.counters
-            );
+            return give_to(owner, context);
         }
         if (!Lifecycle::may_schedule(context.parsed, context.settings.sysctls)) {
             return pass_on(context);
@@ -234,9 +242,7 @@ void Pipeline::miss(const PacketContext& context) noexcept {
     const Service* service = find_service<F>(key, marks.service);
     const WorkerId owner = owner_of<F>(key, service);
     if (owner != worker_.id && !context.taken_over) {
-        return worker_.outgoing.add(
-            owner, context.port, context.packet, shared_.hand_over, worker_.counters
-        );
+        return give_to(owner, context);
     }
     if (shared_.expected.count() != 0 && begin_expected<F>(context)) return;
     if (may_be_of_server(context.settings.sysctls) && take_from_server<F>(context)) return;
@@ -392,7 +398,8 @@ void Pipeline::run_timers(Time now, std::uint32_t budget) noexcept {
             shared_.configuration, now.ticks, worker_.counters,
             [this](rte_mbuf* packet, net::Family family, const Adjacency& adjacency) {
                 transmit_.send(packet, 0, family, adjacency);
-            }
+            },
+            [this, now](rte_mbuf* packet, net::Family family) { give_up(packet, family, now); }
         );
     }
     if (worker_.reassembly.datagrams() != 0) worker_.reassembly.expire(now.ticks);

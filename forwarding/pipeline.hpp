@@ -68,6 +68,7 @@ private:
     void run_burst(rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now) noexcept;
     bool is_received(const PacketContext& context) const noexcept;
     void pass_on(const PacketContext& context) noexcept;
+    void give_to(WorkerId owner, const PacketContext& context) noexcept;
     void forward(const PacketContext& context) noexcept;
     template <class F>
     void reassemble(const PacketContext& context) noexcept;
@@ -82,6 +83,9 @@ private:
     void forward_icmp_error(const PacketContext& context) noexcept;
     template <class F>
     void related_to_request(const PacketContext& context, Connection<F>& connection) noexcept;
+    void give_up(rte_mbuf* packet, net::Family family, Time now) noexcept;
+    template <class F>
+    void report_unreachable(const rte_mbuf* packet, const Parsed& parsed, Time now) noexcept;
     template <class F>
     bool schedule_icmp(const PacketContext& context, const FlowKey<F>& key, const Service& service) noexcept;
     bool relay_tunnel_error(const PacketContext& context) noexcept;

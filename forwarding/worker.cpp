@@ -68,6 +68,11 @@ bool Worker::poll_ports(Time now) noexcept {
         const std::uint16_t received =
             rte_eth_rx_burst(port.nic, state_.id, packets.data(), Pipeline::burst_size);
         if (received != 0) {
+            if (capture_ != nullptr && capture_->watches(port.index)) [[unlikely]] {
+                capture_->record(
+                    port.index, CapturedPacket::Direction::received, packets.data(), received
+                );
+            }
             pipeline_.run(port.index, packets.data(), received, now);
             busy = true;
         }
@@ -111,6 +116,7 @@ void Worker::serve(WorkerRequest& request) noexcept {
             return;
         case WorkerRequest::Kind::take_connections:
             return sync_taker_.take(request, state_.clock.read().ticks);
+        case WorkerRequest::Kind::capture: capture_ = request.tap; return;
     }
 }
 
@@ -140,7 +146,22 @@ std::chrono::microseconds Worker::nap() const noexcept {
 
 std::uint16_t Worker::transmit(PortIndex port, rte_mbuf** packets, std::uint16_t count) noexcept {
     const WorkerPort* to = by_index_[port];
-    return to == nullptr ? std::uint16_t{0} : rte_eth_tx_burst(to->nic, state_.id, packets, count);
+    if (to == nullptr) return 0;
+    if (capture_ != nullptr && capture_->watches(port)) [[unlikely]] {
+        return transmit_watched(*to, packets, count);
+    }
+    return rte_eth_tx_burst(to->nic, state_.id, packets, count);
+}
+
+/// The copies are made before, as the driver frees what it takes; only what it took was sent.
+std::uint16_t Worker::transmit_watched(
+    const WorkerPort& to, rte_mbuf** packets, std::uint16_t count
+) noexcept {
+    const std::uint32_t copied =
+        capture_->copy(to.index, CapturedPacket::Direction::sent, packets, count);
+    const std::uint16_t sent = rte_eth_tx_burst(to.nic, state_.id, packets, count);
+    capture_->publish(to.index, copied, sent);
+    return sent;
 }
 
 std::uint16_t Worker::punt(PortIndex port, rte_mbuf** packets, std::uint16_t count) noexcept {

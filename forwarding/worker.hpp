@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "forwarding/capture_tap.hpp"
 #include "forwarding/config/published.hpp"
 #include "forwarding/nic/doorbell.hpp"
 #include "forwarding/pipeline.hpp"
@@ -54,6 +55,7 @@ public:
 
 private:
     bool poll_ports(Time now) noexcept;
+    std::uint16_t transmit_watched(const WorkerPort& to, rte_mbuf** packets, std::uint16_t count) noexcept;
     bool poll_hand_over(Time now) noexcept;
     void serve_mailbox() noexcept;
     void serve(WorkerRequest& request) noexcept;
@@ -69,6 +71,7 @@ private:
     WorkerState state_;
     Pipeline pipeline_;
     SyncTaker sync_taker_;
+    CaptureTap* capture_ = nullptr;  ///< while `nlvsctl capture` looks on
     std::atomic<bool> stopping_{false};
 };
 

@@ -36,9 +36,11 @@ Doorbell::~Doorbell() {
 }
 
 void Doorbell::add(const EthernetPort& port, std::uint16_t queue) {
-    if (const int bell = port.doorbell_socket(queue); bell >= 0) {
-        watch(bell);
-        bells_.push_back(bell);
+    if (const auto bells = port.doorbell_sockets(queue); !bells.empty()) {
+        for (const int bell : bells) {
+            watch(bell);
+            bells_.push_back(bell);
+        }
     } else if (port.interrupts() && rte_eth_dev_rx_intr_ctl_q(port.id(), queue, epoll_, RTE_INTR_EVENT_ADD, nullptr) == 0) {
         interrupts_.push_back({port.id(), queue});
     } else {

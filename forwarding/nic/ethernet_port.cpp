@@ -13,6 +13,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -243,33 +244,44 @@ void EthernetPort::redirect(const RedirectionTable& table) {
 
 /// Queue n of af_packet is member n of a packet fan-out group, so the doorbells form a group of
 /// the same kind and order: the kernel rings the bell of the worker that gets the packet.
+/// A socket that becomes readable with every packet of the netdev, or with those of the filter.
+int EthernetPort::open_bell(const sock_fprog* filter) {
+    const int bell = ::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (bell < 0) fail("cannot open a packet socket on " + device_, errno);
+    doorbells_.push_back(bell);
+    const int on = 1;
+    const int smallest = 1;  // the kernel rounds up; a full bell costs nothing per packet
+    setsockopt(bell, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
+    setsockopt(bell, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest));
+    if (filter != nullptr &&
+        setsockopt(bell, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) != 0) {
+        fail("cannot watch " + device_ + " for fragments", errno);
+    }
+    sockaddr_ll address{};
+    address.sll_family = AF_PACKET;
+    address.sll_protocol = rte_cpu_to_be_16(ETH_P_ALL);
+    address.sll_ifindex = claim_->index();
+    const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
+    if (bind(bell, generic, sizeof(address)) != 0) fail("cannot watch " + device_, errno);
+    // The af_packet driver has no such filter of its own; closing the socket undoes it.
+    const packet_mreq multicast{
+        .mr_ifindex = claim_->index(),
+        .mr_type = PACKET_MR_ALLMULTI,
+        .mr_alen = 0,
+        .mr_address = {}};
+    setsockopt(bell, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &multicast, sizeof(multicast));
+    return bell;
+}
+
 void EthernetPort::open_doorbells() {
     int group = 0;
     for (std::uint16_t queue = 0; queue < queues_; ++queue) {
-        const int bell = ::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (bell < 0) fail("cannot open a packet socket on " + device_, errno);
-        doorbells_.push_back(bell);
-        const int on = 1;
-        const int smallest = 1;  // the kernel rounds up; a full bell costs nothing per packet
-        setsockopt(bell, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
-        setsockopt(bell, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest));
-        sockaddr_ll address{};
-        address.sll_family = AF_PACKET;
-        address.sll_protocol = rte_cpu_to_be_16(ETH_P_ALL);
-        address.sll_ifindex = claim_->index();
-        const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
-        if (bind(bell, generic, sizeof(address)) != 0) fail("cannot watch " + device_, errno);
-        // The af_packet driver has no such filter of its own; closing the socket undoes it.
-        const packet_mreq multicast{
-            .mr_ifindex = claim_->index(),
-            .mr_type = PACKET_MR_ALLMULTI,
-            .mr_alen = 0,
-            .mr_address = {}};
-        setsockopt(bell, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &multicast, sizeof(multicast));
-        if (queues_ == 1) continue;
+        const int bell = open_bell(nullptr);
+        if (queues_ == 1) return;
         const int unique = group == 0 ? PACKET_FANOUT_FLAG_UNIQUEID : 0;
-        const int fanout =
-            group | ((PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG | unique) << 16);
+        // Not PACKET_FANOUT_FLAG_DEFRAG, which the driver's group has: one that asks for the same takes
+        // fragments away from the other.
+        const int fanout = group | ((PACKET_FANOUT_HASH | unique) << 16);
         if (setsockopt(bell, SOL_PACKET, PACKET_FANOUT, &fanout, sizeof(fanout)) != 0) {
             fail("cannot share the watch on " + device_, errno);
         }
@@ -278,6 +290,20 @@ void EthernetPort::open_doorbells() {
         getsockopt(bell, SOL_PACKET, PACKET_FANOUT, &made, &size);
         group = made & 0xFFFF;
     }
+    // The driver sees datagrams put together and chooses the queue by their ports, which their fragments
+    // do not have: those ring for every queue.
+    constexpr std::uint32_t fragment_word = ETH_HLEN + 6;
+    constexpr std::uint32_t fragment_bits = 0x3FFF;  // more fragments, or an offset
+    std::array<sock_filter, 6> program{{
+        {BPF_LD | BPF_H | BPF_ABS, 0, 0, ETH_HLEN - 2},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, ETH_P_IP},
+        {BPF_LD | BPF_H | BPF_ABS, 0, 0, fragment_word},
+        {BPF_JMP | BPF_JSET | BPF_K, 0, 1, fragment_bits},
+        {BPF_RET | BPF_K, 0, 0, 1},
+        {BPF_RET | BPF_K, 0, 0, 0},
+    }};
+    const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+    for (std::uint16_t queue = 0; queue < queues_; ++queue) open_bell(&filter);
 }
 
 void EthernetPort::start() {

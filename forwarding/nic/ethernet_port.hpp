@@ -12,6 +12,7 @@
 
 struct rte_eth_conf;
 struct rte_eth_dev_info;
+struct sock_fprog;
 
 namespace nlvs::forwarding {
 
@@ -104,9 +105,12 @@ public:
     /// The queue raises an interrupt when a packet arrives (Doorbell uses it).
     bool interrupts() const noexcept { return interrupts_; }
 
-    /// A socket that becomes readable when a packet arrives for the queue; -1 when there is none.
-    int doorbell_socket(std::uint16_t queue) const noexcept {
-        return queue < doorbells_.size() ? doorbells_[queue] : -1;
+    /// Sockets that become readable when a packet arrives for the queue: none, one, or with several
+    /// queues another one for what the kernel puts together.
+    std::vector<int> doorbell_sockets(std::uint16_t queue) const {
+        std::vector<int> sockets;
+        for (std::size_t i = queue; i < doorbells_.size(); i += queues_) sockets.push_back(doorbells_[i]);
+        return sockets;
     }
 
 private:
@@ -115,11 +119,12 @@ private:
     void open_doorbells();
     void configure_hash(const rte_eth_dev_info& information, rte_eth_conf& configuration);
     void ask_flow_rules();
+    int open_bell(const sock_fprog* filter);
 
     std::string device_;
     std::string attached_name_;  ///< what to detach
     std::unique_ptr<NetdevClaim> claim_;
-    std::vector<int> doorbells_;
+    std::vector<int> doorbells_;  ///< of each queue one, then again one of each
     std::uint16_t id_ = 0;
     std::uint16_t queues_;
     std::uint16_t redirection_entries_ = 0;

@@ -15,17 +15,23 @@ template <class F>
 const typename F::Address* Transmit::error_source(
     const PacketContext& context, typename F::Address& buffer
 ) noexcept {
-    const Configuration& configuration = shared_.configuration;
     const auto& key = context.parsed.template flow<F>();
-    const RoutingPolicy& policy = configuration.routes<F>();
-    const Route* there = policy.lookup(key.destination);
+    const Route* there = shared_.configuration.routes<F>().lookup(key.destination);
     if (there != nullptr && there->pick(0).type == NextHop::Type::local) return &key.destination;
-    const Route* back = policy.lookup(key.source);
+    return address_towards<F>(key.source, buffer);
+}
+
+template <class F>
+const typename F::Address* Transmit::address_towards(
+    const typename F::Address& peer, typename F::Address& buffer
+) const noexcept {
+    const Configuration& configuration = shared_.configuration;
+    const Route* back = configuration.routes<F>().lookup(peer);
     const OwnAddresses* own = configuration.own_addresses.current();
     if (back == nullptr || own == nullptr) return nullptr;
     const NextHop& hop = back->pick(0);
     const net::IpAddress* address =
-        hop.source.is_any() ? own->find(hop.interface, key.source) : &hop.source;
+        hop.source.is_any() ? own->find(hop.interface, peer) : &hop.source;
     if (address == nullptr) return nullptr;
     if constexpr (F::family == net::Family::inet) {
         buffer = address->v4();
@@ -34,6 +40,13 @@ const typename F::Address* Transmit::error_source(
     }
     return &buffer;
 }
+
+template const net::Ipv4Address* Transmit::address_towards<V4>(
+    const net::Ipv4Address&, net::Ipv4Address&
+) const noexcept;
+template const net::Ipv6Address* Transmit::address_towards<V6>(
+    const net::Ipv6Address&, net::Ipv6Address&
+) const noexcept;
 
 template <class F>
 void Transmit::reject(
@@ -176,9 +189,15 @@ bool Transmit::reply_by_route(
     RouteQuery query;
     query.destination = connection.client;
     if (shared_.configuration.routes<F>().selective()) [[unlikely]] {
-        describe_output(*context.packet, context.parsed.l3_offset, query);
-        // Linux: ip_vs_core.c ip_vs_route_me_harder — as if the virtual address had sent it.
-        if (context.settings.sysctls.snat_reroute != 0) {
+        // Linux: ip_vs_core.c ip_vs_route_me_harder — as if the virtual address had sent it; otherwise
+        // the way is that of the server's packet.
+        const bool rerouted = context.settings.sysctls.snat_reroute != 0;
+        if (rerouted || context.from_host) {
+            describe_output(*context.packet, context.parsed.l3_offset, query);
+        } else {
+            describe_input<F>(shared_.configuration, context, query);
+        }
+        if (rerouted) {
             query.source = connection.virtual_address;
             query.source_port = connection.virtual_port;
         }
@@ -291,9 +310,8 @@ void Transmit::send_through(
         return drop(packet, DropReason::no_route);
     }
     worker_.mailbox.want({way.interface, way.neighbour});
-    WaitingPacket waiting{packet, {way.interface, way.neighbour}, nullptr, outer, 0};
-    waiting.deadline = worker_.clock.read().ticks + NeighbourQueue::patience;
-    worker_.waiting.hold(waiting, worker_.counters);
+    const WaitingPacket waiting{packet, {way.interface, way.neighbour}, nullptr, outer, 0};
+    worker_.waiting.hold(waiting, worker_.clock.read().ticks, worker_.counters);
 }
 
 void Transmit::send_in_pieces(

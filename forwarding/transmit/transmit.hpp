@@ -139,6 +139,15 @@ public:
         const PacketContext& context, IcmpError error, std::uint32_t mtu, DropReason reason
     ) noexcept;
 
+    /// Sends by the route to `to`, or drops.
+    void route(const PacketContext& context, std::uint16_t l3_offset, const net::IpAddress& to) noexcept;
+
+    /// By which address the host speaks to `peer` of its own accord; null if by none.
+    template <class F>
+    const typename F::Address* address_towards(
+        const typename F::Address& peer, typename F::Address& buffer
+    ) const noexcept;
+
     /// Tells the client of a request what a router on the way to its tunnel's end said about it.
     /// The error itself, in `context`, has been understood and ends here.
     void relay_tunnel_error(
@@ -306,14 +315,10 @@ private:
         const Way& way, const PacketContext& context, std::uint16_t l3_offset, net::Family family
     ) noexcept;
 
-    /// Sends by the route to `to`, or drops.
-    void route(const PacketContext& context, std::uint16_t l3_offset, const net::IpAddress& to) noexcept;
-
     void hold(const PacketContext& context, std::uint16_t l3_offset, WaitingPacket waiting) noexcept {
         rte_pktmbuf_adj(context.packet, l3_offset);
         waiting.packet = context.packet;
-        waiting.deadline = context.now.ticks + NeighbourQueue::patience;
-        worker_.waiting.hold(waiting, worker_.counters);
+        worker_.waiting.hold(waiting, context.now.ticks, worker_.counters);
     }
 
     Shared& shared_;

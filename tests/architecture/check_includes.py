@@ -53,7 +53,7 @@ LAYERS = {
         {"compat", "daemon", "forwarding", "kni", "netlink-shim/core", "netlink-shim/endpoint"},
         PLAIN | {"posix", "dpdk", "asio", "libmnl", "fuse", "toml", "fmt"},
     ),
-    "tools": ({"compat", "daemon", "forwarding", "netlink-shim"}, set(LIBRARIES)),
+    "tools": ({"compat", "daemon", "forwarding", "netlink-shim", "tools"}, set(LIBRARIES)),
     "tests": (
         {"compat", "daemon", "forwarding", "kni", "netlink-shim", "tests"}, set(LIBRARIES),
     ),

@@ -106,6 +106,18 @@ BOOST_AUTO_TEST_CASE(backup_only_counts_while_a_backup_runs) {
     BOOST_TEST(!configuration->settings.current()->passive);
 }
 
+// Connections remember the next hop of their answers.
+BOOST_AUTO_TEST_CASE(a_change_of_snat_reroute_has_answers_routed_anew) {
+    const std::uint32_t before = configuration->routing_generation;
+    ipvs::Sysctls sysctls = control.sysctls();
+    sysctls.drop_entry = 3;
+    control.set_sysctls(sysctls);
+    BOOST_TEST(configuration->routing_generation == before);
+    sysctls.snat_reroute = 0;
+    control.set_sysctls(sysctls);
+    BOOST_TEST(configuration->routing_generation != before);
+}
+
 BOOST_AUTO_TEST_CASE(mixed_families_and_sync_daemons_exclude_each_other) {
     const auto web = tcp_service("10.0.0.1", 80);
     BOOST_TEST_REQUIRE(control.add_service(web, scheduled_by("rr")).has_value());

@@ -68,6 +68,7 @@ class LabKind:
 
 ONE_WORKER = LabKind()
 TWO_WORKERS = LabKind(workers=2)
+FOUR_WORKERS = LabKind(workers=4)
 ONE_ARM = LabKind(variant="one-arm", workers=2)
 PAIR = LabKind(directors=2, keepalived=True)
 SYNC_PAIR = LabKind(directors=2, keepalived=True, sync=True)
@@ -177,6 +178,7 @@ class Runner:
                 name, variant=kind.variant, directors=kind.directors, workers=kind.workers,
                 engine=self.options.engine, virtual_mac=kind.virtual_mac, sync=kind.sync,
                 real_servers=kind.real_servers, backend=kind.backend,
+                megabytes=64 * max(2, kind.workers),
             )
             failed_before = self.failed
             try:

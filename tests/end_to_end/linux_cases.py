@@ -133,6 +133,47 @@ def a_rule_by_source_sends_answers_another_way(bench):
         expect(outer_only[0] > 0 and outer_only[1] == 0, f"by main again: {outer_only}")
 
 
+@case((ONE_WORKER, TWO_WORKERS))
+def snat_reroute_says_whose_rules_an_answer_obeys(bench):
+    """With it those for the virtual address, as if the director had sent it; without it those for
+    the real server, whose packet came in. It counts for connections that are open, too."""
+    bench.serve()
+    inner, director = bench.topology.back.ipv4(1), bench.director
+    by_virtual = f"from {bench.address()} lookup 100 priority 77"
+    by_server = f"from {bench.topology.back.ipv4(0)}/24 iif dp1 lookup 100 priority 77"
+    with Legs(bench, bench.address(), HTTP_PORT) as legs:
+        try:
+            for rule, way_of_rule in ((by_virtual, 1), (by_server, 0)):
+                with configured(
+                    director,
+                    [f"route add 0.0.0.0/0 via {inner} table 100", f"rule add {rule}"],
+                    [f"rule del {rule}", "route flush table 100"],
+                    family=4,
+                ), BackgroundTraffic(bench.lab, "hold", bench.address(), HTTP_PORT, 6) as held:
+                    expect_equal(held.first_result().failed, 0, "failed opens")
+                    for reroute in (0, 1, 0, 1):
+                        director.run("sysctl", "-qw", f"net.ipv4.vs.snat_reroute={reroute}")
+                        outer_leg, inner_leg = answers_by_leg(bench, legs)
+                        by_rule = reroute == way_of_rule
+                        expect(
+                            (inner_leg if by_rule else outer_leg) > 0
+                            and (outer_leg if by_rule else inner_leg) == 0,
+                            f"snat_reroute {reroute}, rule {rule}: {outer_leg} answers by main, "
+                            f"{inner_leg} by the rule",
+                        )
+                    director.run("sysctl", "-qw", f"net.ipv4.vs.snat_reroute={1 - way_of_rule}")
+                    before = legs.counts()
+                    after = held.stop()
+                    expect_equal(after.failed, 0, after.describe())
+                    used = [now - was for now, was in zip(legs.counts(), before)]
+                    expect(
+                        used[0] > 0 and used[1] == 0,
+                        f"open connections, by main and not by rule {rule}: {used}",
+                    )
+        finally:
+            director.run("sysctl", "-qw", "net.ipv4.vs.snat_reroute=1")
+
+
 @case((ONE_WORKER,))
 def a_suppressed_default_route_is_passed_over(bench):
     """The idiom of VPN tools: main without its default route, then another table."""

@@ -1,13 +1,16 @@
 """Routes that refuse or narrow, and neighbours that move, fail or are the administrator's."""
 
+import errno
+import itertools
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
 
-from harness import ONE_WORKER, case, expect, expect_equal
+from harness import ONE_WORKER, TWO_WORKERS, case, endpoint, expect, expect_equal
 from linux_cases import Straight, configured
-from nlvslab.measure import traffic, within
+from nlvslab.measure import PATIENCE, traffic, within
 from nlvslab.topology import ECHO_PORT, HTTP_PORT
 
 HERE = Path(__file__).resolve().parent
@@ -101,23 +104,47 @@ def a_route_with_an_mtu_narrows_what_is_balanced(bench, family):
     bench.lab.client.batch(["route flush cache"], family)
 
 
-@case((ONE_WORKER,), (4, 6))
-def a_real_server_that_is_gone_is_reported_to_nobody(bench, family):
-    """The client gets no answer at all, and the director counts what it dropped."""
-    gone = bench.topology.back.address(78, family)
-    virtual = bench.virtual("nat", family, ECHO_PORT)
-    bench.director.ipvsadm("-A", "-u", virtual, "-s", "rr")
-    server = f"[{gone}]:{ECHO_PORT}" if family == 6 else f"{gone}:{ECHO_PORT}"
-    bench.director.ipvsadm("-a", "-u", virtual, "-r", server, "-m")
+@case((ONE_WORKER, TWO_WORKERS), (4, 6))
+def the_client_of_a_server_that_is_gone_is_told(bench, family):
+    """By an ICMP host unreachable, from whom the kernel would send it; only of an IPv6 tunnel by
+    nobody. The director counts what it dropped."""
 
     def unresolved():
         rows = bench.director.report("drops")
         return next(r["packets"] for r in rows if r["reason"] == "neighbour_unresolved")
 
-    before = unresolved()
-    seen = traffic(bench.lab, "udp", bench.address("nat", family), ECHO_PORT, 2, timeout=1)
-    expect_equal(seen.answered, 0, seen.describe())
-    within(6, lambda: unresolved() > before, "the packets are dropped")
+    before, waiting = unresolved(), {}
+    ways = list(itertools.product(("nat", "dr", "tun"), ("tcp", "udp")))
+    for number, (method, protocol) in enumerate(ways):
+        # A server for each, that none waits for what another has begun.
+        gone = endpoint(bench.topology.back.address(70 + number, family), ECHO_PORT)
+        flag, virtual = f"-{protocol[0]}", bench.virtual(method, family, ECHO_PORT)
+        bench.director.ipvsadm("-A", flag, virtual, "-s", "rr")
+        way = {"nat": "-m", "dr": "-g", "tun": "-i"}[method]
+        bench.director.ipvsadm("-a", flag, virtual, "-r", gone, way)
+    for method, protocol in ways:
+        waiting[method, protocol] = subprocess.Popen(
+            bench.lab.client.command(
+                sys.executable, HERE / "unreachable.py", protocol, bench.address(method, family),
+                ECHO_PORT, 6 * PATIENCE,
+            ),
+            stdout=subprocess.PIPE, text=True,
+        )
+    own = bench.topology.front.address(11, family)
+    for (method, protocol), process in waiting.items():
+        seen = json.loads(process.communicate(timeout=20 * PATIENCE)[0])
+        name = f"{method} {protocol}: {seen}"
+        if (method, family) == ("tun", 6):
+            expect_equal(seen["error"], None, f"the client hears nothing, {name}")
+            continue
+        expect_equal(seen["error"], errno.EHOSTUNREACH, f"what the client hears, {name}")
+        expect(seen["after"] > 2, f"not before the neighbour had its time, {name}")
+        speaker = own if (method, family) == ("dr", 4) else bench.address(method, family)
+        # Who spoke is told of datagrams, and of connections by some kernels.
+        if protocol == "udp" or seen["from"]:
+            expect_equal(seen["from"], speaker, f"who speaks, {name}")
+            expect_equal(seen["type"], [1, 3] if family == 6 else [3, 1], f"type and code, {name}")
+    expect(unresolved() >= before + len(ways), "what was dropped is counted")
 
 
 def neighbour(bench, address):

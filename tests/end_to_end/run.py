@@ -28,7 +28,9 @@ import sctp_cases  # noqa: E402,F401
 import ftp_cases  # noqa: E402,F401
 import tunnel_cases  # noqa: E402,F401
 import listing_cases  # noqa: E402,F401
+import capture_cases  # noqa: E402,F401
 import scheduling_cases  # noqa: E402,F401
+import workers_cases  # noqa: E402,F401
 import load_cases  # noqa: E402,F401
 import mark_cases  # noqa: E402,F401
 import sync_cases  # noqa: E402,F401

@@ -1,5 +1,6 @@
 #include "forwarding/neighbour_queue.hpp"
 
+#include <functional>
 #include <memory>
 
 #include <boost/test/unit_test.hpp>
@@ -21,13 +22,16 @@ struct Fixture {
     NeighbourQueue queue;
     Adjacency adjacency;
     AdjacencySlot slot;
+    std::size_t given_up = 0;
+    std::function<void()> on_give_up;
+    static constexpr Ticks patience = NeighbourQueue::patience;
 
-    void hold(const net::IpAddress& neighbour, Ticks deadline = 100) {
+    /// From time 0 on.
+    void hold(const net::IpAddress& neighbour, Ticks now = 0) {
         WaitingPacket waiting;
         waiting.packet = to_mbuf((ipv4("10.0.0.1"_ip, neighbour) / udp(1, 2)).bytes());
         waiting.neighbour = {1, neighbour};
-        waiting.deadline = deadline;
-        queue.hold(waiting, counters);
+        queue.hold(waiting, now, counters);
     }
 
     void resolve(const net::IpAddress& address) {
@@ -40,10 +44,18 @@ struct Fixture {
 
     std::size_t sent(Ticks now) {
         std::size_t count = 0;
-        queue.retry(*configuration, now, counters, [&count](rte_mbuf* packet, auto, const auto&) {
-            rte_pktmbuf_free(packet);
-            ++count;
-        });
+        queue.retry(
+            *configuration, now, counters,
+            [&count](rte_mbuf* packet, auto, const auto&) {
+                rte_pktmbuf_free(packet);
+                ++count;
+            },
+            [this](rte_mbuf* packet, auto) {
+                rte_pktmbuf_free(packet);
+                ++given_up;
+                if (on_give_up) on_give_up();
+            }
+        );
         return count;
     }
 
@@ -67,12 +79,42 @@ BOOST_AUTO_TEST_CASE(packets_go_once_their_neighbour_is_known) {
     BOOST_TEST(!queue.empty());
 }
 
-BOOST_AUTO_TEST_CASE(who_waits_too_long_is_dropped) {
+BOOST_AUTO_TEST_CASE(who_waits_too_long_is_given_up) {
     hold("10.0.0.7"_ip, 5);
-    BOOST_TEST(sent(4) == 0U);
+    BOOST_TEST(sent(5 + patience - 1) == 0U);
     BOOST_TEST(dropped() == 0U);
-    BOOST_TEST(sent(5) == 0U);
+    BOOST_TEST(sent(5 + patience) == 0U);
     BOOST_TEST(dropped() == 1U);
+    BOOST_TEST(given_up == 1U);
+    BOOST_TEST(queue.empty());
+}
+
+// As in the kernel, where the neighbour fails and not the packet.
+BOOST_AUTO_TEST_CASE(who_comes_later_gives_up_with_the_first) {
+    hold("10.0.0.7"_ip, 1);
+    hold("10.0.0.8"_ip, 3);
+    hold("10.0.0.7"_ip, 5);
+    sent(1 + patience);
+    BOOST_TEST(given_up == 2U);
+    hold("10.0.0.7"_ip, 1 + patience);
+    sent(3 + patience);
+    BOOST_TEST(given_up == 3U);
+    sent(2 * patience);
+    BOOST_TEST(given_up == 3U);
+    sent(1 + 2 * patience);
+    BOOST_TEST(given_up == 4U);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_held_meanwhile_stays) {
+    hold("10.0.0.7"_ip, 1);
+    hold("10.0.0.8"_ip, 2);
+    on_give_up = [this] { hold("10.0.0.9"_ip, 1 + patience); };
+    sent(1 + patience);
+    on_give_up = {};
+    BOOST_TEST(given_up == 1U);
+    resolve("10.0.0.8"_ip);
+    resolve("10.0.0.9"_ip);
+    BOOST_TEST(sent(1 + patience) == 2U);
     BOOST_TEST(queue.empty());
 }
 

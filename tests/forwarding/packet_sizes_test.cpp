@@ -25,7 +25,10 @@ const auto own6 = "2001:db8::1"_ip;
 
 /// A director with one UDP service on port 80 of both families and one masqueraded server each.
 struct OneService {
-    explicit OneService(ForwardingMethod method = ForwardingMethod::masquerade) {
+    explicit OneService(
+        ForwardingMethod method = ForwardingMethod::masquerade, std::uint16_t workers = 1
+    )
+        : director{workers} {
         director.add_local(vip);
         director.add_local(vip6);
         director.set_own_addresses(own, own6);
@@ -55,8 +58,10 @@ std::vector<std::size_t> lengths(const Director::Sent& sent) {
 using Lengths = std::vector<std::size_t>;
 
 /// An IPv4 datagram that arrives in three pieces of 1500, 1500 and 68 bytes.
-Director::Sent receive_in_pieces(Director& director, const net::IpAddress& from, const net::IpAddress& to) {
-    const Bytes datagram = (udp(4000, 80) / payload(3000)).bytes();
+Director::Sent receive_in_pieces(
+    Director& director, const net::IpAddress& from, const net::IpAddress& to, std::uint16_t port = 4000
+) {
+    const Bytes datagram = (udp(port, 80) / payload(3000)).bytes();
     const auto piece = [&](std::size_t begin, std::size_t end) {
         const Bytes data(
             datagram.begin() + static_cast<long>(begin), datagram.begin() + static_cast<long>(end)
@@ -88,6 +93,35 @@ BOOST_AUTO_TEST_CASE(a_request_is_cut_for_the_route_not_for_the_link) {
         BOOST_TEST(std::to_integer<int>(refused.frames[0][35]) == 4);
         BOOST_TEST(net::load<net::Be16>(refused.frames[0].data() + 40).host() == 1300U);
     }
+}
+
+// The worker that collects a client's fragments knows their size; the owner of the flow is told.
+BOOST_AUTO_TEST_CASE(whoever_collected_them_pieces_leave_as_they_came_in) {
+    OneService lab{ForwardingMethod::masquerade, 4};
+    std::set<WorkerId> owners;
+    for (std::uint16_t port = 4000; port < 4032; ++port) {
+        BOOST_TEST((lengths(receive_in_pieces(lab.director, client, vip, port)) == Lengths{1500, 1500, 68}));
+        owners.insert(lab.director.shared().steering.owner(client.v4(), net::Port{port}));
+    }
+    BOOST_TEST(owners.size() == 4U);
+    std::set<WorkerId> owners6;
+    for (std::uint16_t port = 5000; port < 5032; ++port) {
+        const Bytes question = (udp(port, 80) / payload(3000)).bytes();
+        const auto piece = [&](std::size_t begin, std::size_t end) {
+            const Bytes data(
+                question.begin() + static_cast<long>(begin), question.begin() + static_cast<long>(end)
+            );
+            return (ipv6(client6, vip6) / fragment6(begin, end < question.size(), port).next_header(17) /
+                    raw(data, udp_number)).frame();
+        };
+        lab.director.receive(piece(0, 1448));
+        lab.director.receive(piece(1448, 2896));
+        const auto sent = lab.director.receive(piece(2896, question.size()));
+        BOOST_TEST((lengths(sent) == Lengths{1496, 1496, 160}));
+        owners6.insert(lab.director.shared().steering.owner(client6.v6(), net::Port{port}));
+    }
+    BOOST_TEST(owners6.size() == 4U);
+    BOOST_TEST(lab.director.drops(DropReason::too_big) == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(a_reassembled_request_leaves_in_pieces_like_those_it_came_in) {

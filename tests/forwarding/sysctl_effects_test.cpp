@@ -68,6 +68,41 @@ BOOST_AUTO_TEST_CASE(drop_packet_takes_every_nth_new_connection_beginning_with_t
     for (int i = 0; i < 30; ++i) BOOST_TEST(lab.director.receive(syn(11)).frames.size() == 1U);
 }
 
+// Linux: ip_vs_core.c ip_vs_route_me_harder. The rule that forbids the way tells which look-up was made.
+BOOST_AUTO_TEST_CASE(snat_reroute_says_as_whose_packet_an_answer_is_routed) {
+    const Bytes answer = (ipv4(server, client) / tcp(8080, 10).syn().ack()).frame();
+    RoutingRule by_virtual, by_server, by_arrival;
+    by_virtual.source = {vip, 32};
+    by_server.source = {server, 32};
+    by_arrival.input = Director::input;
+    struct {
+        const char* name;
+        RoutingRule rule;
+        bool passes_rerouted, passes_forwarded;
+    } rows[] = {
+        {"from the virtual address", by_virtual, false, true},
+        {"from the server", by_server, true, false},
+        {"by the interface it came in by", by_arrival, true, false},
+    };
+    for (auto& row : rows) {
+        for (const bool reroute : {true, false}) {
+            BOOST_TEST_CONTEXT(row.name << (reroute ? ", rerouted" : ", forwarded")) {
+                OneService lab;
+                lab.director.set_port_mac({{0x02, 0, 0, 0, 0, 0x02}});
+                BOOST_TEST(lab.director.receive(syn(10)).frames.size() == 1U);
+                row.rule.action = RoutingRule::Action::unreachable;
+                lab.director.set_rule(row.rule);
+                ipvs::Sysctls sysctls;
+                sysctls.snat_reroute = reroute ? 1 : 0;
+                lab.director.set(sysctls);
+                const bool passes = reroute ? row.passes_rerouted : row.passes_forwarded;
+                BOOST_TEST(lab.director.receive(answer).frames.size() == (passes ? 1U : 0U));
+                BOOST_TEST(lab.director.drops(DropReason::no_route) == (passes ? 0U : 1U));
+            }
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(drop_packet_of_rate_one_or_less_takes_all_and_of_zero_none) {
     for (const std::int32_t rate : {1, -5}) {
         OneService lab;

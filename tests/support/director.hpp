@@ -134,6 +134,17 @@ public:
         configuration_.routes_v4.insert(table, {net::Ipv4Address{}, 0}, std::move(route), reclaimer_);
     }
 
+    /// As `ip rule add …` before the look-up in main, of IPv4; the tables are there once they have a route.
+    void set_rule(forwarding::RoutingRule rule) {
+        std::vector<forwarding::RoutingRule> rules(3);
+        rules[0].table = local;
+        rules[1] = rule;
+        rules[1].selective = true;
+        rules[2].table = forwarding::RoutingPolicy::main_table;
+        configuration_.routes_v4.set_rules(std::move(rules), reclaimer_);
+        ++configuration_.routing_generation;
+    }
+
     void remove_local(const net::IpAddress& address) {
         table(address).remove(local, {address, address.bits()}, reclaimer_);
     }
@@ -329,6 +340,10 @@ private:
             std::array<rte_mbuf*, forwarding::Pipeline::burst_size> taken;
             const auto count = shared_.hand_over.take(worker->state.id, taken.data(), taken.size());
             if (count != 0) worker->pipeline.run_taken_over(taken.data(), count, now);
+        }
+        // What a packet becomes there may be another one's: a datagram whole.
+        for (auto& worker : workers_) {
+            if (shared_.hand_over.pending(worker->state.id)) return hand_over(now);
         }
         return collect();
     }

@@ -2,7 +2,6 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <algorithm>
@@ -17,9 +16,9 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/status_server.hpp"
 #include "netlink-shim/endpoint/preload_file.hpp"
-#include "netlink-shim/endpoint/runtime_file.hpp"
+#include "tools/nlvsctl/capture.hpp"
+#include "tools/nlvsctl/control_socket.hpp"
 
 namespace nlvs {
 namespace {
@@ -29,6 +28,7 @@ constexpr std::array<std::string_view, 7> reports{"status", "workers", "ports", 
 
 constexpr std::string_view usage =
     "Usage: nlvsctl status|workers|ports|mirror|drops|sync|marks [--json]\n"
+    "       nlvsctl capture [--port NAME] [--count N] [--snap BYTES] [-w FILE]\n"
     "       nlvsctl shim status|enable|disable [LIBRARY]\n"
     "\n"
     "Reports of the nlvsd that serves this network namespace:\n"
@@ -40,6 +40,10 @@ constexpr std::string_view usage =
     "  sync      the sync daemons: what they sent and took in\n"
     "  marks     the kernel's rules that set firewall marks, and which cannot be followed\n"
     "\n"
+    "What the engine receives and sends, in the pcapng format, until a signal ends it:\n"
+    "  capture   of all ports, or of one by the name of its shadow interface or device; to standard\n"
+    "            output, as in nlvsctl capture | tcpdump -n -r - 'tcp port 80'\n"
+    "\n"
     "Which programs reach nlvsd instead of the kernel's IPVS without further ado:\n"
     "  shim enable    every program on this host (/etc/ld.so.preload)\n"
     "  shim disable   only those started with LD_PRELOAD\n"
@@ -48,17 +52,11 @@ constexpr std::string_view usage =
 /// Sends the request and returns everything up to the end of the stream.
 std::string ask(const std::string& request) {
     namespace asio = boost::asio;
-    const auto path = shim::runtime_directory() / daemon::StatusServer::socket_name;
     asio::io_context context;
-    asio::local::stream_protocol::socket socket{context};
-    boost::system::error_code error;
-    socket.connect(asio::local::stream_protocol::endpoint{path.string()}, error);
-    if (error == asio::error::access_denied || error == boost::system::errc::permission_denied) {
-        throw std::runtime_error{"only root may ask nlvsd"};
-    }
-    if (error) throw std::runtime_error{"no nlvsd serves this network namespace"};
+    auto socket = connect_to_daemon(context);
     asio::write(socket, asio::buffer(request + '\n'));
     std::string answer;
+    boost::system::error_code error;
     asio::read(socket, asio::dynamic_buffer(answer), error);
     if (error && error != asio::error::eof) throw boost::system::system_error{error, "nlvsd"};
     return answer;
@@ -109,7 +107,13 @@ int wrong_usage() {
 }
 
 int run(std::span<char* const> arguments) {
-    std::vector<std::string_view> words;
+    std::vector<std::string_view> words{arguments.begin() + 1, arguments.end()};
+    if (!words.empty() && words[0] == "capture") {
+        const auto options = std::span{words}.subspan(1);
+        const bool asks = std::ranges::find(options, "--help") != options.end();
+        if (!asks) return capture(options) ? EXIT_SUCCESS : wrong_usage();
+    }
+    words.clear();
     bool json = false;
     for (const char* argument : arguments.subspan(1)) {
         const std::string_view word{argument};
