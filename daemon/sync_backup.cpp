@@ -52,10 +52,11 @@ SyncBackup::SyncBackup(
 
 void SyncBackup::wait(Listener& listener) {
     listener.waiting = true;
+    const std::weak_ptr<SyncBackup*> alive = self_;
     listener.descriptor.async_wait(
         Socket::wait_read,
-        [this, &listener](const boost::system::error_code& error) {
-            if (error) return;
+        [this, &listener, alive](const boost::system::error_code& error) {
+            if (error || alive.expired()) return;
             listener.waiting = false;
             read(listener);
             if (outstanding_ < most_outstanding) wait(listener);

@@ -8,8 +8,14 @@
 #include <array>
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/connect_pair.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 
 #include "compat/ipvs_sync/decoder.hpp"
 #include "daemon/sync_backup.hpp"
@@ -141,6 +147,28 @@ BOOST_AUTO_TEST_CASE(a_stopped_master_sends_what_it_has) {
     BOOST_TEST(told[0].timeout == 900U);
     BOOST_TEST(counters.connections == 2U);
     BOOST_TEST(counters.messages == 1U);
+}
+
+/// What the event loop has found due in the same round as the command that stops the master can no
+/// longer be cancelled. It must find nobody.
+BOOST_AUTO_TEST_CASE(a_master_that_is_stopped_beside_its_timer_is_left_alone) {
+    SyncMasterCounters counters;
+    std::optional<SyncMaster> master;
+    master.emplace(context, control, mail_access, nullptr, config, wire.socket(), counters);
+    boost::asio::local::stream_protocol::socket here{context}, there{context};
+    boost::asio::local::connect_pair(here, there);
+    bool stopped = false;
+    here.async_wait(boost::asio::socket_base::wait_read, [&](const boost::system::error_code&) {
+        master.reset();
+        stopped = true;
+    });
+    context.poll();
+    BOOST_TEST_REQUIRE(!stopped);
+    there.send(boost::asio::buffer("x", 1));
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    context.poll();
+    BOOST_TEST(stopped);
+    BOOST_TEST(context.poll() == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(a_full_message_does_not_wait) {
