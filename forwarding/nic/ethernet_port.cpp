@@ -242,8 +242,6 @@ void EthernetPort::redirect(const RedirectionTable& table) {
     }
 }
 
-/// Queue n of af_packet is member n of a packet fan-out group, so the doorbells form a group of
-/// the same kind and order: the kernel rings the bell of the worker that gets the packet.
 /// A socket that becomes readable with every packet of the netdev, or with those of the filter.
 int EthernetPort::open_bell(const sock_fprog* filter) {
     const int bell = ::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -273,6 +271,8 @@ int EthernetPort::open_bell(const sock_fprog* filter) {
     return bell;
 }
 
+/// Queue n of af_packet is member n of a packet fan-out group, so the doorbells form a group of
+/// the same kind and order: the kernel rings the bell of the worker that gets the packet.
 void EthernetPort::open_doorbells() {
     int group = 0;
     for (std::uint16_t queue = 0; queue < queues_; ++queue) {
