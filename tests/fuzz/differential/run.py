@@ -103,13 +103,24 @@ def check_slice(build, file):
     return report(passed, failed)
 
 
+def without_accidents(machine, steps, answer):
+    """docs/deviations.md: now and then the kernel stops a daemon before its thread has run, EINTR."""
+    for _ in range(20):
+        if "  result EINTR\n" not in answers.to_text(steps, answer):
+            break
+        machine.begin([steps])
+        (answer,) = machine.end()
+    return answer
+
+
 def record_slice(build, count, file, niceness):
     done = 0
     with Machine(build, niceness) as machine, lzma.open(file, "wb", preset=9) as record:
         record.write(COUNT.pack(count))
 
         def write(sequences):
-            for steps, answer in zip(sequences, machine.end()):
+            for steps, answer in zip(sequences, list(machine.end())):
+                answer = without_accidents(machine, steps, answer)
                 record.write(ANSWER.pack(digest(steps), len(answer)) + answer)
             print(f"{done} recorded", file=sys.stderr, flush=True)
 

@@ -18,8 +18,7 @@ ADDRESSES = ["10.0.0.10", "10.0.0.10", "10.0.0.11", "0.0.0.0"]
 SERVERS = ["192.168.1.2", "192.168.1.3", "10.0.0.1", "0.0.0.0", "224.0.0.5", "10.0.0.255"]
 PROTOCOLS = [6] * 6 + [17] * 3 + [132, 0, 1, 256]
 PORTS = [80, 80, 80, 443, 0]
-# docs/deviations.md: marks are TCP in this view, ONE_PACKET (0x2000) and NFCT (0x10000) are dropped.
-FORWARDING = [0, 0, 1, 2, 3, 3, 4, 7, 8, 0x100, 0xFFFEDFFF]
+FORWARDING = [0, 0, 1, 2, 3, 3, 4, 7, 8, 0x100, 0x2000, 0x10000, 0xFFFEDFFF, 0xFFFFFFFF]
 
 
 def name(source, choices, size):
@@ -40,7 +39,10 @@ def remembered_key(source):
             key = (2, source.pick(PROTOCOLS), source.pick(ADDRESSES), source.pick(PORTS))
         source.keys.append(key)
     if len(key) == 2:
-        return 6, bytes(4), 0, key[1]
+        if source.chance(0.6):
+            return 6, bytes(4), 0, key[1]
+        place = ipaddress.ip_address(source.pick(ADDRESSES)).packed
+        return source.pick(PROTOCOLS), place, source.pick(PORTS), key[1]
     return key[1], ipaddress.ip_address(key[2]).packed, key[3], 0
 
 
