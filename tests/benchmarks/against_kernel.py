@@ -60,6 +60,8 @@ def play(side, text, rounds):
 def play_in_namespace(engine, arguments):
     services, destinations, rounds = arguments
     text = "".join(rules(services, destinations)).encode()
+    # Without any address the kernel takes every destination for a broadcast.
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     if engine == "kernel":
         play(KernelSide(), text, rounds)
         return
