@@ -20,13 +20,13 @@ unsigned buffers_for(const Options& options) {
     return std::bit_ceil(std::max(wanted, 8192U)) - 1;
 }
 
-kni::KernelPortBackend backend_of(const PortOptions& options) {
+kni::KernelPortBackend backend_of(const PortOptions& options, std::uint16_t workers) {
     switch (options.backend) {
         case ShadowBackend::tap: return kni::KernelPortBackend::tap;
         case ShadowBackend::vhost: return kni::KernelPortBackend::virtio_user;
         case ShadowBackend::automatic: break;
     }
-    return kni::KernelPort::preferred_backend();
+    return kni::KernelPort::preferred_backend(workers);
 }
 
 forwarding::EalSettings eal_settings(const Options& options) {
@@ -111,7 +111,7 @@ void DataPlane::open_port(const PortOptions& options, std::uint16_t workers, boo
     );
     port.shadow = std::make_unique<kni::KernelPort>(
         kni::KernelPortSettings{
-            options.shadow, port.nic->mac(), port.nic->mtu(), workers, keep, backend_of(options)
+            options.shadow, port.nic->mac(), port.nic->mtu(), workers, keep, backend_of(options, workers)
         },
         *pool_
     );

@@ -36,16 +36,17 @@ std::string device_arguments(KernelPort::Backend backend, const KernelPortSettin
         return "net_tap_shadow" + number + ",iface=" + settings.name +
                ",mac=" + net::print(settings.mac);
     }
-    const unsigned queues = std::max<unsigned>(settings.queues, 2);  // see kind_of
     return "virtio_user" + number + ",path=/dev/vhost-net,iface=" + settings.name +
-           ",queues=" + std::to_string(queues) +
+           ",queues=" + std::to_string(settings.queues) +
            ",queue_size=1024,mac=" + net::print(settings.mac);
 }
 
 }  // namespace
 
-KernelPort::Backend KernelPort::preferred_backend() noexcept {
-    return access("/dev/vhost-net", R_OK | W_OK) == 0 ? Backend::virtio_user : Backend::tap;
+KernelPort::Backend KernelPort::preferred_backend(std::uint16_t queues) noexcept {
+    const bool usable =
+        queues >= fewest_virtio_queues && access("/dev/vhost-net", R_OK | W_OK) == 0;
+    return usable ? Backend::virtio_user : Backend::tap;
 }
 
 std::string KernelPort::driver(Backend backend) {
@@ -58,6 +59,13 @@ KernelPort::KernelPort(const KernelPortSettings& settings, forwarding::BufferPoo
         throw std::runtime_error("\"" + name_ + "\" cannot be the name of a shadow interface");
     }
     if (forwarding::NetdevRequest::exists(name_)) take_over();
+    if (backend_ == Backend::virtio_user && settings.queues < fewest_virtio_queues) {
+        throw std::runtime_error(
+            "the shadow interface " + name_ + (is_new_ ? "" : " that is left over") +
+            " is one of vhost-net, which needs two workers" +
+            (is_new_ ? " (backend = \"tap\" does not)" : "; 'ip link del " + name_ + "' removes it")
+        );
+    }
     open_netdev();
     try {
         port_ = std::make_unique<forwarding::EthernetPort>(

@@ -39,8 +39,12 @@ class KernelPort {
 public:
     using Backend = KernelPortBackend;
 
-    /// virtio_user where /dev/vhost-net exists, else tap.
-    static Backend preferred_backend() noexcept;
+    /// The fewest queues that virtio_user serves: with one, DPDK's driver opens a second all the same,
+    /// to which the kernel then gives packets that nobody takes.
+    static constexpr std::uint16_t fewest_virtio_queues = 2;
+
+    /// virtio_user where /dev/vhost-net exists and there are queues enough, else tap.
+    static Backend preferred_backend(std::uint16_t queues) noexcept;
     /// The DPDK driver of a back end, for EalSettings::drivers.
     static std::string driver(Backend backend);
 

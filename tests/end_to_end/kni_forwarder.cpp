@@ -105,8 +105,8 @@ void print_status(
     std::fflush(stdout);
 }
 
-kni::KernelPortBackend backend(const std::vector<std::string>& arguments) {
-    if (arguments.size() < 6) return kni::KernelPort::preferred_backend();
+kni::KernelPortBackend backend(const std::vector<std::string>& arguments, std::uint16_t queues) {
+    if (arguments.size() < 6) return kni::KernelPort::preferred_backend(queues);
     return arguments[5] == "tap" ? kni::KernelPortBackend::tap
                                  : kni::KernelPortBackend::virtio_user;
 }
@@ -133,7 +133,7 @@ int run(const std::vector<std::string>& arguments) {
          .mtu = nic.mtu(),
          .queues = queues,
          .keep = arguments.at(4) == "1",
-         .backend = backend(arguments)},
+         .backend = backend(arguments, queues)},
         pool};
     nic.start();
     shadow.start();
