@@ -109,7 +109,8 @@ def vlans_on_both_sides(bench, depth):
             )
 
         if depth == "two tags":
-            outer = "id 100 protocol 802.1ad"
+            # Not 802.1ad: from a netdev that tag comes as 802.1Q (docs/linux.md).
+            outer = "id 100"
             front = vlan(router, front, f"{front}.100", outer, "10.6.0.1")
             front_shadow = vlan(director, front_shadow, "dp0.100", outer, "10.6.0.11")
         vlan(router, front, "v7", "id 7", "10.7.0.1")
