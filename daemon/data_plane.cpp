@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 #include <string>
+#include <vector>
 
 namespace nlvs::daemon {
 namespace {
@@ -78,20 +78,20 @@ DataPlane::~DataPlane() {
     while (!ports_.empty()) ports_.pop_back();
 }
 
-/// Ours, unless a NIC can choose: then its choice, once all NICs that have one make it alike.
+/// Ours, unless NICs can choose: then their choice, once all that have a table make it alike.
 forwarding::Steering DataPlane::steer(const Options& options) const {
     const bool by_nic = std::ranges::any_of(options.ports, [](const PortOptions& port) {
         return port.hash != forwarding::ReceiveHash::flow;
     });
-    if (!by_nic || options.workers == 1) return forwarding::Steering{options.workers};
-    std::uint16_t entries = std::numeric_limits<std::uint16_t>::max();
+    std::vector<forwarding::EthernetPort*> choosing;
     for (const Port& port : ports_) {
-        if (port.nic->redirection_entries() != 0) entries = std::min(entries, port.nic->redirection_entries());
+        if (port.nic->redirection_entries() != 0) choosing.push_back(port.nic.get());
     }
-    const forwarding::RedirectionTable table{entries, options.workers};
-    for (const Port& port : ports_) {
-        if (port.nic->redirection_entries() != 0) port.nic->redirect(table);
-    }
+    if (!by_nic || choosing.empty()) return forwarding::Steering{options.workers};
+    const auto* smallest =
+        *std::ranges::min_element(choosing, {}, &forwarding::EthernetPort::redirection_entries);
+    const forwarding::RedirectionTable table{smallest->redirection_entries(), options.workers};
+    for (forwarding::EthernetPort* nic : choosing) nic->redirect(table);
     return {options.workers, table};
 }
 
