@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "compat/ipvs/destination.hpp"
+#include "compat/net/ip_protocol.hpp"
 #include "forwarding/config/adjacency.hpp"
 #include "forwarding/config/slot_array.hpp"
 #include "forwarding/identifiers.hpp"
@@ -41,6 +42,14 @@ struct alignas(64) DestinationSlot {
     /// No destination of a service: connections of another director lead here whose destination is
     /// not known. Constant, as the address.
     bool unbound = false;
+
+    /// A new connection or template of the protocol is for one packet, and nobody finds it again.
+    /// Linux: ip_vs_conn.c ip_vs_bind_dest, for the destination's flag.
+    bool forgets(std::uint8_t protocol) const noexcept {
+        return static_cast<net::IpProtocol>(protocol) == net::IpProtocol::udp &&
+               one_packet.load(std::memory_order_relaxed);
+    }
+
     void set_link_mtu(std::uint32_t mtu) noexcept;
     /// A packet of `mtu` bytes is what the path takes, say routers on it.
     void learn_mtu(std::uint32_t mtu, Ticks now) noexcept;

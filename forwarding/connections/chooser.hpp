@@ -71,7 +71,7 @@ public:
                 return id == server && may_persist(slot(id), context.settings.sysctls);
             });
         if (!known) {
-            if (forgets_template(wanted, slot(server))) {
+            if (slot(server).forgets(wanted.protocol)) {
                 return {server, seen.source_port, {}, Choice::Refusal::none};
             }
             const bool one_packet = service.flags.has(ipvs::ServiceFlags::one_packet);
@@ -93,13 +93,6 @@ private:
         return slot.available.load(std::memory_order_relaxed) &&
                !(sysctls.expire_quiescent_template != 0 &&
                  slot.weight.load(std::memory_order_relaxed) == 0);
-    }
-
-    /// Linux: ip_vs_conn.c ip_vs_bind_dest — a template of UDP, too, gets the destination's flag, and
-    /// nobody finds it again.
-    static bool forgets_template(const TemplateKey& key, const DestinationSlot& slot) noexcept {
-        return static_cast<net::IpProtocol>(key.protocol) == net::IpProtocol::udp &&
-               slot.one_packet.load(std::memory_order_relaxed);
     }
 
     template <class F>
@@ -147,7 +140,7 @@ private:
         if (!known) {
             const ServiceDestination* chosen = schedule<F>(context, service);
             if (chosen == nullptr) return Choice::refused(Choice::Refusal::no_destination);
-            if (forgets_template(wanted, slot(chosen->id))) {
+            if (slot(chosen->id).forgets(wanted.protocol)) {
                 const net::Port port =
                     persistent_destination_port(service, key.destination_port, chosen->port);
                 return {chosen->id, port, {}, Choice::Refusal::none};

@@ -282,10 +282,9 @@ private:
         Connection<F>& one_packet
     ) noexcept {
         // Linux: ip_vs_conn.c ip_vs_bind_dest — the destination's flag counts as the service's does.
-        const bool forgets =
-            static_cast<net::IpProtocol>(key.protocol) == net::IpProtocol::udp &&
-            (service.flags.has(ipvs::ServiceFlags::one_packet) ||
-             destination(choice.destination).one_packet.load(std::memory_order_relaxed));
+        const bool forgets = (service.flags.has(ipvs::ServiceFlags::one_packet) &&
+                              static_cast<net::IpProtocol>(key.protocol) == net::IpProtocol::udp) ||
+                             destination(choice.destination).forgets(key.protocol);
         Connection<F>* connection = forgets ? &one_packet : worker_.connections<F>().allocate();
         if (connection == nullptr) {
             if (!choice.persistence_template.is_none()) {

@@ -58,7 +58,7 @@ void SyncTaker::take_one(
             update<F>(*connection, synced);
         }
     }
-    if (connection == nullptr && is_for_one_packet(synced)) return;
+    if (connection == nullptr && slot(synced.destination_id).forgets(synced.protocol)) return;
     if (connection == nullptr) connection = make<F>(synced, now);
     if (connection == nullptr) return worker_.counters.sync_refused.add(1);
     // Linux: ip_vs_proc_conn — as if the packets before the first announcement had been seen.
@@ -73,12 +73,6 @@ void SyncTaker::take_one(
         *end = SyncEnd{now, 0}.stored();
     }
     worker_.counters.sync_taken.add(1);
-}
-
-/// Linux: ip_vs_conn.c ip_vs_bind_dest — the local destination's flag, for which nothing is remembered.
-bool SyncTaker::is_for_one_packet(const SyncedConnection& synced) noexcept {
-    return static_cast<net::IpProtocol>(synced.protocol) == net::IpProtocol::udp &&
-           slot(synced.destination_id).one_packet.load(std::memory_order_relaxed);
 }
 
 template <class F>

@@ -25,7 +25,6 @@ private:
 
     template <class F>
     void take_one(const SyncedConnection& synced, const Settings& settings, Ticks now) noexcept;
-    bool is_for_one_packet(const SyncedConnection& synced) noexcept;
     template <class F>
     Fate fate_of(const Connection<F>& present, const SyncedConnection& synced) noexcept;
     template <class F>
