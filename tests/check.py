@@ -365,7 +365,8 @@ class BackgroundBuilds:
     def start(self, stages):
         for stage in stages:
             for build in self.NEEDED.get(stage, ()):
-                self.builds.setdefault(build, self.pool.submit(build))
+                if build not in self.builds:
+                    self.builds[build] = self.pool.submit(build)
 
     def wait(self):
         self.hurry()
