@@ -19,14 +19,23 @@ std::uint8_t hop_limit(const std::byte* frame, const Parsed& parsed) noexcept {
     return std::to_integer<std::uint8_t>(frame[parsed.l3_offset + at]);
 }
 
-PuntClass classify_ports(
-    std::uint8_t protocol, std::uint16_t source, std::uint16_t destination, std::uint8_t hops
-) noexcept {
-    if (protocol == static_cast<std::uint8_t>(net::IpProtocol::tcp)) {
-        return source == bgp || destination == bgp ? PuntClass::routing : PuntClass::health;
+bool is_multicast(net::Ipv4Address address) noexcept { return address.host() >> 28 == 0xE; }
+
+bool is_multicast(const net::Ipv6Address& address) noexcept { return address.bytes()[0] == 0xFF; }
+
+/// `expected()`: whether the host has sent something in this flow. BFD's two directions are no flow:
+/// both ends send to the same port.
+template <class Flow, class Expected>
+PuntClass classify_flow(const Parsed& parsed, const Flow& flow, std::uint8_t hops, Expected expected) noexcept {
+    const std::uint16_t destination = flow.destination_port.host();
+    if (parsed.protocol == static_cast<std::uint8_t>(net::IpProtocol::tcp)) {
+        if (!expected()) return PuntClass::unsolicited;
+        return flow.source_port.host() == bgp || destination == bgp ? PuntClass::routing
+                                                                    : PuntClass::health;
     }
     if (destination == bfd_single_hop && hops == from_this_link) return PuntClass::control;
-    return destination == bfd_multi_hop ? PuntClass::routing : PuntClass::health;
+    if (destination == bfd_multi_hop) return PuntClass::routing;
+    return is_multicast(flow.destination) || expected() ? PuntClass::health : PuntClass::unsolicited;
 }
 
 /// RFC 4861: router solicitation 133 to redirect 137. RFC 2710, RFC 3810: MLD, 130 to 132 and 143.
@@ -40,14 +49,19 @@ bool is_neighbour_message(const std::byte* frame, std::size_t length, const Pars
 
 }  // namespace
 
-PuntClass classify_punt(const std::byte* frame, std::size_t length, const Parsed& parsed) noexcept {
+PuntClass classify_punt(
+    const std::byte* frame,
+    std::size_t length,
+    const Parsed& parsed,
+    const HostFlows& flows,
+    Ticks now
+) noexcept {
     constexpr std::size_t ethernet_header = 14;
     if (parsed.kind == PacketKind::transport) {
         const std::uint8_t hops = hop_limit(frame, parsed);
+        const auto expected = [&] { return flows.expects(parsed, now); };
         const auto classify = [&](const auto& flow) {
-            return classify_ports(
-                parsed.protocol, flow.source_port.host(), flow.destination_port.host(), hops
-            );
+            return classify_flow(parsed, flow, hops, expected);
         };
         return parsed.family == net::Family::inet ? classify(parsed.flow4) : classify(parsed.flow6);
     }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "forwarding/host_flows.hpp"
 #include "forwarding/identifiers.hpp"
 #include "forwarding/packet/parse.hpp"
 #include "forwarding/statistics/counter.hpp"
@@ -16,7 +17,8 @@ enum class PuntClass : std::uint8_t {
     control,     ///< VRRP, BFD, LACP: silence of these moves addresses and links
     neighbours,  ///< ARP, neighbour discovery, IGMP, MLD: what a loop or a scan makes plenty of
     routing,     ///< BGP, OSPF, BFD over several hops
-    health,      ///< TCP and UDP to the host itself: health-check replies, ssh, DNS
+    health,      ///< TCP and UDP that answer the host: health-check replies, ssh, DNS; multicast
+    unsolicited, ///< TCP and UDP from whom the host has said nothing to: new ssh sessions, and junk
     icmp,        ///< ping, and errors about what the host has sent
     rest,
     count_,
@@ -24,13 +26,13 @@ enum class PuntClass : std::uint8_t {
 
 inline constexpr std::size_t punt_classes = static_cast<std::size_t>(PuntClass::count_);
 inline constexpr std::array<std::string_view, punt_classes> punt_class_names{
-    "control", "neighbours", "routing", "health", "icmp", "rest"
+    "control", "neighbours", "routing", "health", "unsolicited", "icmp", "rest"
 };
 
 /// Packets a second for each class and worker; 0 = unlimited.
 struct PuntRates {
     std::array<std::uint32_t, punt_classes> packets_per_second{
-        20'000, 20'000, 20'000, 100'000, 20'000, 50'000
+        20'000, 20'000, 20'000, 100'000, 50'000, 20'000, 50'000
     };
 };
 
@@ -64,8 +66,15 @@ private:
 /// Which class a packet for the kernel belongs to. Reads only what parse() has checked. VRRP, BFD
 /// and neighbour discovery count as such only with the hop limit of 255 that no router leaves
 /// behind (RFC 5798 5.1.1.3, RFC 5881 5, RFC 4861 6.1): who is not on the link cannot use their
-/// allowance up.
-PuntClass classify_punt(const std::byte* frame, std::size_t length, const Parsed& parsed) noexcept;
+/// allowance up. `flows`: what the host has sent; a packet to one address and no part of these is
+/// unsolicited, BGP included, for who floods knows its port.
+PuntClass classify_punt(
+    const std::byte* frame,
+    std::size_t length,
+    const Parsed& parsed,
+    const HostFlows& flows,
+    Ticks now
+) noexcept;
 
 /// Admission to the exception path on one worker.
 /// Thread: its worker; the counters any.

@@ -41,6 +41,7 @@ struct Shared {
           templates{persistence},
           expected{tables.destinations, controls, seed},
           hand_over{choice.workers()},
+          host_flows{seed},
           steering{choice} {}
 
     Configuration& configuration;  ///< read only, but for the atomics in DestinationSlot::totals
@@ -48,6 +49,7 @@ struct Shared {
     ControlConnections controls;
     ExpectedConnections expected;
     HandOver hand_over;
+    HostFlows host_flows;
     Steering steering;
     std::array<PortTraits, max_ports> ports{};
 };

@@ -156,7 +156,10 @@ public:
 
     /// To the kernel, through the shadow interface of the port it came from.
     void punt(const PacketContext& context) noexcept {
-        const PuntClass punt_class = classify_punt(context.data(), context.packet->data_len, context.parsed);
+        const PuntClass punt_class = classify_punt(
+            context.data(), context.packet->data_len, context.parsed, shared_.host_flows,
+            context.now.ticks
+        );
         if (!worker_.policer.admit(punt_class, context.now.tsc)) {
             return drop(context.packet, DropReason::punt_policed);
         }

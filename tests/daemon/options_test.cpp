@@ -67,6 +67,7 @@ control = 1
 neighbours = 4
 routing = 2
 health = 3
+unsolicited = 6
 icmp = 5
 rest = 0
 [journal]
@@ -104,7 +105,7 @@ rss = "source"
     BOOST_TEST((options.huge_pages == Options::HugePages::off));
     BOOST_TEST(options.memory_megabytes == 256U);
     BOOST_TEST(options.maximum_connections == 1'000'000U);
-    BOOST_TEST((options.punt_rates.packets_per_second == std::array<std::uint32_t, 6>{1, 4, 2, 3, 5, 0}));
+    BOOST_TEST((options.punt_rates.packets_per_second == std::array<std::uint32_t, 7>{1, 4, 2, 3, 6, 5, 0}));
     BOOST_TEST((options.log_level == LogLevel::debug));
     BOOST_TEST((options.log_target == LogTarget::journal));
     BOOST_TEST(options.run_directory->string() == "/run/other");

@@ -14,6 +14,7 @@ from nlvslab.services import VIRTUAL_MAC_DEVICE
 from nlvslab.topology import ECHO_PORT, HTTP_PORT
 
 HERE = Path(__file__).resolve().parent
+JUNK_SOURCES = ("10.2.0.66", "fd00:2::66")  # of junk_packets.py
 VIRTUAL_MAC = "00:00:5e:00:01:33"  # RFC 5798: 33 is router 51
 
 
@@ -352,11 +353,27 @@ def masters(bench, director):
     return sum(any(entry.startswith(f"{address}/") for entry in own) for address in shown)
 
 
+def tcp_session(bench, director, address, seconds, port=2222):
+    """A client on the router speaks to a server on the director from now on; returns its log."""
+    router = bench.lab.namespace("router")
+    program = (sys.executable, HERE / "tcp_session.py")
+    bench.lab.start(
+        director.name, "session-server",
+        director.namespace.command(*program, "serve", "0.0.0.0", port),
+    )
+    server = bench.lab.state / director.name / "session-server.log"
+    within(10, lambda: "ready" in server.read_text(), "a server on the director")
+    bench.lab.start("router", "session", router.command(*program, "talk", address, port, seconds))
+    log = bench.lab.state / "router" / "session.log"
+    within(10, lambda: "connected" in log.read_text(), "a session with the director")
+    return log
+
+
 @case((PAIR,))
 def junk_does_not_make_vrrp_flap(bench):
     """Both directors are flooded at their own addresses. Who is master stays master, by VRRP over
-    IPv4, over IPv6 and to a named peer; no director changes its mind in between, and ping is still
-    answered. Who floods is elsewhere: it may not take the directors' processors."""
+    IPv4, over IPv6 and to a named peer; no director changes its mind in between, ping is still answered,
+    and a TCP session with the master goes on, though connection attempts are part of the flood. Who floods is elsewhere: it may not take the directors' processors."""
     router, front = bench.lab.namespace("router"), bench.topology.front
     master = bench.director
     targets = []
@@ -369,8 +386,15 @@ def junk_does_not_make_vrrp_flap(bench):
         logs = [d.state / "keepalived.log" for d in bench.lab.directors.values()]
         return sum(log.read_text(errors="replace").count("STATE") for log in logs)
 
+    # Answers to junk vanish: else they would wait for a neighbour, and hold up the kernel's others.
+    station = json.loads(router.ip("-json", "link", "show", "eth1"))[0]["address"]
+    for source in JUNK_SOURCES:
+        router.ip("route", "add", "blackhole", source)
+        for director in bench.lab.directors.values():
+            director.namespace.ip("neigh", "replace", source, "lladdr", station, "dev", "dp0")
     within(10, lambda: masters(bench, master) == 3, "the master of every instance")
     before, punted = changes(), master.report("drops", "punt")
+    session = tcp_session(bench, master, front.ipv4(11), seconds=8)
     bench.lab.start(
         "router", "junk",
         router.command(
@@ -381,6 +405,12 @@ def junk_does_not_make_vrrp_flap(bench):
     text = router.run("ping", "-q", "-c", "10", "-i", "0.2", "-W", "2", front.ipv4(11), check=False)
     within(30, lambda: bench.lab.processes.pid("router", "junk") is None, "the flood ends")
     sent = (bench.lab.state / "router" / "junk.log").read_text()
+    for source in JUNK_SOURCES:
+        router.ip("route", "del", "blackhole", source)
+        for director in bench.lab.directors.values():
+            director.namespace.ip("neigh", "del", source, "dev", "dp0")
+    within(30, lambda: "longest" in session.read_text(), "the session ends")
+    answered = int(session.read_text().split(" answered")[0].split()[-1])
     now = master.report("drops", "punt")
     handled = sum(row["admitted"] + row["refused"] for row in now) - sum(
         row["admitted"] + row["refused"] for row in punted
@@ -391,6 +421,9 @@ def junk_does_not_make_vrrp_flap(bench):
     refused = {row["class"]: row["refused"] for row in now}
     expect_equal(refused["control"], 0, f"packets of the control class refused; {sent}")
     expect(refused["rest"] > 500, f"the flood is more than what is let through: {refused}; {sent}")
+    expect(refused["unsolicited"] > 200, f"so are its connection attempts: {refused}; {sent}")
+    expect_equal(refused["health"], 0, f"packets of the session refused; {sent}")
+    expect(answered >= 20, f"a session during the flood: {session.read_text()}; {sent}")
     received = int(text.split(" received")[0].split()[-1])
     expect(received >= 5, f"{received} of 10 echo replies during the flood; {sent}")
 
@@ -406,3 +439,34 @@ def ethtool_on_the_shadow_interface_shows_the_link(bench):
     for nic, shadow in (("nic0", "dp0"), ("nic1", "dp1")):
         expect(len(link(nic)) == 2, f"{nic} shows {link(nic)}")
         within(3, lambda n=nic, s=shadow: link(n) == link(s), f"{shadow} shows {link(nic)}")
+
+
+@case((ONE_WORKER, TWO_WORKERS))
+def ip_shows_the_packets_of_the_data_path(bench):
+    """By netlink and by /proc/net/dev, under the library; without it the shadow's own few."""
+    bench.serve()
+    director = bench.director
+
+    def received(text):
+        return json.loads(text)[0]["stats64"]["rx"]["packets"]
+
+    words = ("ip", "-json", "-s", "link", "show", "dp0")
+    before, punted = received(director.run(*words)), received(director.namespace.run(*words))
+    seen = traffic(bench.lab, "http", bench.address(), HTTP_PORT, 200)
+    expect_equal(seen.failed, 0, seen.describe())
+    after = received(director.run(*words))
+    expect(1000 <= after - before <= 4000, f"packets shown: {before}, then {after}")
+    own = received(director.namespace.run(*words)) - punted
+    expect(own < 100, f"packets of the exception path: {own}")
+    port = next(row for row in director.report("ports") if row["shadow"] == "dp0")
+    expect(abs(port["received"] - after) < 100, f"nlvsctl ports says {port['received']}, ip {after}")
+
+    def row(run):
+        lines = run("cat", "/proc/net/dev").splitlines()
+        return {name: line.split(":")[1].split() for line in lines if ":" in line
+                for name in (line.split(":")[0].strip(),)}
+
+    shown, kernels = row(director.run), row(director.namespace.run)
+    expect_equal(list(shown), list(kernels), "interfaces in /proc/net/dev")
+    expect(abs(int(shown["dp0"][1]) - after) < 100, f"/proc/net/dev says {shown['dp0'][1]}")
+    expect_equal(shown["lo"], kernels["lo"], "what is no shadow")

@@ -112,7 +112,7 @@ class Director:
         ]
         if len(self.lab.topology.directors) > 1:
             # What one process can send is to be a flood, on any machine.
-            lines += ["", "[punt]", "rest = 500"]
+            lines += ["", "[punt]", "unsolicited = 200", "rest = 500"]
         return "\n".join(lines) + "\n"
 
     def start_nlvsd(self, *arguments):
