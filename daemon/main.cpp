@@ -1,10 +1,14 @@
 #include <fmt/format.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -18,6 +22,7 @@
 #include "daemon/doors.hpp"
 #include "daemon/journal.hpp"
 #include "daemon/kernel_follower.hpp"
+#include "daemon/link_files.hpp"
 #include "daemon/log.hpp"
 #include "daemon/maintenance.hpp"
 #include "daemon/options.hpp"
@@ -105,9 +110,11 @@ void serve(const Options& options, bool fresh, const Log& log) {
         status, {control, mail, sync, data_plane ? &*data_plane : nullptr,
                  kernel ? &*kernel : nullptr, NLVS_VERSION}
     );
-    const Doors doors{
-        context, directory, control, mail, group, survivor, log
-    };
+    auto files = procfs_files(control, mail, group, [&context](std::function<void()> work) {
+        boost::asio::post(context, std::move(work));
+    });
+    std::ranges::move(link_files(data_plane ? &*data_plane : nullptr), std::back_inserter(files));
+    const Doors doors{context, directory, control, std::move(files), survivor, log};
     log.notice("serving IPVS, state in {}", directory.path().string());
     if (data_plane) data_plane->workers().start();
     notify_service_manager("READY=1");

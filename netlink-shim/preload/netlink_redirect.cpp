@@ -4,6 +4,7 @@
 #include "netlink-shim/core/rules.hpp"
 #include "netlink-shim/preload/answer_wait.hpp"
 #include "netlink-shim/preload/libc.hpp"
+#include "netlink-shim/preload/socket_kind.hpp"
 #include "netlink-shim/preload/with_options.hpp"
 
 #include <atomic>
@@ -52,30 +53,8 @@ bool was_asked(std::uint32_t port) noexcept {
     return false;
 }
 
-/// A pass-through or an undecided call leaves errno as it was.
-class KeepErrno {
-public:
-    KeepErrno() noexcept : saved_(errno) {}
-
-    ~KeepErrno() noexcept { errno = saved_; }
-
-    KeepErrno(const KeepErrno&) = delete;
-    KeepErrno& operator=(const KeepErrno&) = delete;
-
-private:
-    int saved_;
-};
-
-bool socket_option_is(int socket, int option, int wanted) noexcept {
-    int value = 0;
-    socklen_t size = sizeof(value);
-    return syscall(SYS_getsockopt, socket, SOL_SOCKET, option, &value, &size) == 0 &&
-           value == wanted;
-}
-
 bool is_generic_netlink(int socket) noexcept {
-    return socket_option_is(socket, SO_DOMAIN, AF_NETLINK) &&
-           socket_option_is(socket, SO_PROTOCOL, NETLINK_GENERIC);
+    return is_netlink(socket, NETLINK_GENERIC);
 }
 
 /// Linux: af_netlink.c netlink_getname — port and groups are 0 unless connected elsewhere.

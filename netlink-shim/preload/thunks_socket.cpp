@@ -2,6 +2,7 @@
 
 #include "netlink-shim/preload/answer_wait.hpp"
 #include "netlink-shim/preload/libc.hpp"
+#include "netlink-shim/preload/link_redirect.hpp"
 #include "netlink-shim/preload/netlink_redirect.hpp"
 #include "netlink-shim/preload/sockopt_redirect.hpp"
 
@@ -23,6 +24,21 @@ auto receive(int fd, int flags, Call call) {
     return result;
 }
 
+void look_for_links(int fd, const iovec* parts, size_t count, ssize_t size) noexcept {
+    if (!may_hold_route_netlink() || size <= 0) [[likely]]
+        return;
+    links_received(fd, parts, count, static_cast<size_t>(size));
+}
+
+/// The same receive call, from a program that takes everything into one buffer.
+template <class Call>
+ssize_t receive_into(int fd, void* bytes, size_t room, int flags, Call call) {
+    const ssize_t result = receive(fd, flags, call);
+    const iovec only = {bytes, room};
+    look_for_links(fd, &only, 1, result);
+    return result;
+}
+
 }  // namespace
 
 #pragma GCC visibility push(default)
@@ -31,6 +47,7 @@ extern "C" {
 
 int socket(int domain, int type, int protocol) noexcept {
     notice_socket(domain, protocol);
+    notice_link_socket(domain, protocol);
     return next<"socket", int(int, int, int)>()(domain, type, protocol);
 }
 
@@ -92,13 +109,16 @@ ssize_t recvmsg(int fd, msghdr* message, int flags) {
     const auto call = next<"recvmsg", ssize_t(int, msghdr*, int)>();
     const ssize_t result = receive(fd, flags, [=] { return call(fd, message, flags); });
     if (result >= 0) received(fd, *message, capacity);
+    if (result >= 0) look_for_links(fd, message->msg_iov, message->msg_iovlen, result);
     return result;
 }
 
 ssize_t recvfrom(int fd, void* bytes, size_t size, int flags, sockaddr* name, socklen_t* length) {
     const size_t capacity = name_capacity(name, length);
     const auto call = next<"recvfrom", ssize_t(int, void*, size_t, int, sockaddr*, socklen_t*)>();
-    const auto result = receive(fd, flags, [=] { return call(fd, bytes, size, flags, name, length); });
+    const ssize_t result = receive_into(fd, bytes, size, flags, [=] {
+        return call(fd, bytes, size, flags, name, length);
+    });
     if (result >= 0 && capacity > 0) restore_sender(fd, name, capacity);
     return result;
 }
@@ -114,34 +134,39 @@ ssize_t __recvfrom_chk(
 int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
     const auto call = next<"recvmmsg", int(int, mmsghdr*, unsigned, int, timespec*)>();
     const int result = receive(fd, flags, [=] { return call(fd, messages, count, flags, timeout); });
-    for (int i = 0; i < result; ++i)
-        received(fd, messages[i].msg_hdr, messages[i].msg_hdr.msg_namelen);
+    for (int i = 0; i < result; ++i) {
+        msghdr& message = messages[i].msg_hdr;
+        received(fd, message, message.msg_namelen);
+        look_for_links(fd, message.msg_iov, message.msg_iovlen, messages[i].msg_len);
+    }
     return result;
 }
 
 ssize_t recv(int fd, void* bytes, size_t size, int flags) {
     const auto call = next<"recv", ssize_t(int, void*, size_t, int)>();
-    return receive(fd, flags, [=] { return call(fd, bytes, size, flags); });
+    return receive_into(fd, bytes, size, flags, [=] { return call(fd, bytes, size, flags); });
 }
 
 ssize_t __recv_chk(int fd, void* bytes, size_t size, size_t room, int flags) {
     const auto call = next<"__recv_chk", ssize_t(int, void*, size_t, size_t, int)>();
-    return receive(fd, flags, [=] { return call(fd, bytes, size, room, flags); });
+    return receive_into(fd, bytes, size, flags, [=] { return call(fd, bytes, size, room, flags); });
 }
 
 ssize_t read(int fd, void* bytes, size_t size) {
     const auto call = next<"read", ssize_t(int, void*, size_t)>();
-    return receive(fd, 0, [=] { return call(fd, bytes, size); });
+    return receive_into(fd, bytes, size, 0, [=] { return call(fd, bytes, size); });
 }
 
 ssize_t __read_chk(int fd, void* bytes, size_t size, size_t room) {
     const auto call = next<"__read_chk", ssize_t(int, void*, size_t, size_t)>();
-    return receive(fd, 0, [=] { return call(fd, bytes, size, room); });
+    return receive_into(fd, bytes, size, 0, [=] { return call(fd, bytes, size, room); });
 }
 
 ssize_t readv(int fd, const iovec* parts, int count) {
     const auto call = next<"readv", ssize_t(int, const iovec*, int)>();
-    return receive(fd, 0, [=] { return call(fd, parts, count); });
+    const ssize_t result = receive(fd, 0, [=] { return call(fd, parts, count); });
+    look_for_links(fd, parts, static_cast<size_t>(count), result);
+    return result;
 }
 
 int getsockopt(int fd, int level, int option, void* value, socklen_t* length) noexcept {
