@@ -2,6 +2,7 @@
 
 #include "daemon/own_addresses.hpp"
 #include "daemon/rule_builder.hpp"
+#include "daemon/untracked_destinations.hpp"
 #include "forwarding/transmit/tunnel.hpp"
 
 #include <algorithm>
@@ -312,9 +313,7 @@ AddressType RoutePublisher::address_type(const net::IpAddress& address) const {
     const kni::Route* route = find_route(state_, address, [](const kni::Route& other) {
         return other.table == RT_TABLE_LOCAL;
     });
-    if (route == nullptr) {
-        return address.is_v4() && !local_table_.exists() ? AddressType::broadcast : by_bits;
-    }
+    if (route == nullptr) return by_bits;
     if (route->type == RTN_LOCAL) return AddressType::local;
     return route->type == RTN_BROADCAST ? AddressType::broadcast : by_bits;
 }

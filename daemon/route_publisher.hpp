@@ -6,7 +6,6 @@
 #include "daemon/neighbour_publisher.hpp"
 #include "daemon/refused_devices.hpp"
 #include "daemon/tunnel_publisher.hpp"
-#include "daemon/untracked_destinations.hpp"
 #include "forwarding/config/configuration.hpp"
 #include "forwarding/mailbox.hpp"
 #include "kni/kernel_mirror.hpp"
@@ -145,7 +144,6 @@ private:
     forwarding::Reclaimer& reclaimer_;
     kni::NeighbourResolver& resolver_;
     const kni::KernelState& state_;
-    LocalTable local_table_;
     ShadowPorts ports_;
     NeighbourPublisher neighbours_;
     IngressPublisher ingress_;

@@ -8,10 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <stdexcept>
-#include <string>
 
 namespace nlvs::daemon {
 namespace {
@@ -56,16 +54,6 @@ AddressType classify(const net::IpAddress& address) noexcept {
     return address.is_v4() ? classify(address.v4()) : classify(address.v6());
 }
 
-bool LocalTable::exists() const {
-    // One paragraph for each table, empty ones too; asked again until the table is there.
-    if (!seen_) {
-        std::ifstream tables{"/proc/thread-self/net/fib_triestat"};
-        for (std::string line; !seen_ && std::getline(tables, line);) seen_ = line == "Local:";
-        if (!tables.is_open()) return true;
-    }
-    return seen_;
-}
-
 UntrackedDestinations::UntrackedDestinations() : socket_{mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)} {
     if (socket_ == nullptr || mnl_socket_bind(socket_, 0, MNL_SOCKET_AUTOPID) < 0) {
         throw std::runtime_error{"cannot open a routing socket to the kernel"};
@@ -76,10 +64,7 @@ UntrackedDestinations::~UntrackedDestinations() { mnl_socket_close(socket_); }
 
 AddressType UntrackedDestinations::address_type(const net::IpAddress& address) const {
     const AddressType type = classify(address);
-    if (address.is_v4()) {
-        if (type != AddressType::unicast) return type;
-        return local_table_.exists() ? route_type(address.v4()) : AddressType::broadcast;
-    }
+    if (address.is_v4()) return type == AddressType::unicast ? route_type(address.v4()) : type;
     if (type != AddressType::link_local) return type;
     return is_configured(address.v6()) ? AddressType::local : type;
 }

@@ -6,18 +6,6 @@ struct mnl_socket;
 
 namespace nlvs::daemon {
 
-/// Whether the network namespace has, or ever had, an IPv4 address. Before, the kernel has no table of
-/// local routes and takes every address for a broadcast.
-/// Linux: net/ipv4/fib_frontend.c __inet_dev_addr_type, fib_get_table.
-/// Thread: the caller's, whose network namespace is asked.
-class LocalTable {
-public:
-    bool exists() const;
-
-private:
-    mutable bool seen_ = false;  ///< the kernel never takes the table away again
-};
-
 /// The tracker of a daemon without ports: no packet needs a next hop, only the address check of
 /// new destinations remains, and it asks the kernel each time.
 /// Thread: control.
@@ -40,7 +28,6 @@ private:
     AddressType route_type(net::Ipv4Address address) const;
 
     mnl_socket* socket_;
-    LocalTable local_table_;
     mutable std::uint32_t sequence_ = 0;
 };
 

@@ -389,6 +389,14 @@ class Life(unittest.TestCase):
         self.assertEqual(self.inside(name, "sysctl", "-n", "net.ipv4.vs.lblcr_expiration").stdout, "86400\n")
         self.assertNotEqual(self.inside(name, "sysctl", "-n", "net.ipv4.vs.lblc_expiration").returncode, 0)
 
+    def test_destinations_in_a_namespace_without_an_address(self):
+        name = self.namespace("a")
+        self.start(name)
+        self.assertEqual(self.inside(name, "ip", "route", "show", "table", "local").stdout, "")
+        self.inside(name, "ipvsadm", "-A", "-t", "10.0.0.1:80")
+        added = self.inside(name, "ipvsadm", "-a", "-t", "10.0.0.1:80", "-r", "10.1.0.1:80")
+        self.assertEqual((added.returncode, added.stderr), (0, ""))
+
     def test_a_long_listing_is_read_at_any_offset(self):
         name = self.namespace("a")
         self.start(name)
