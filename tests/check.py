@@ -3,8 +3,8 @@
 
 unit    the release build: recorded sessions in process, programs of their own, architecture
 e2e     the installed tools against nlvsd in network namespaces (root)
-kernel  sessions and random command sequences recorded on the kernel's IPVS, replayed against
-        nlvsd (root)
+kernel  sessions, random command sequences and packets recorded on the kernel's IPVS, replayed
+        against nlvsd (root)
 san     every unit and property test, and the corpora, under AddressSanitizer and
         UndefinedBehaviorSanitizer (once is enough: they are most of what there is to compile); the
         tests of the code that threads share under ThreadSanitizer
@@ -308,13 +308,16 @@ def kernel_stage():
     failure = release_build()
     if failure:
         return failure
+    tests = ROOT / "tests"
     recorded = {
-        "kernel": ROOT / "tests" / "kernel" / "run.py",
-        "differential": ROOT / "tests" / "fuzz" / "differential" / "run.py",
+        "kernel": [tests / "kernel" / "run.py"],
+        "differential": [tests / "fuzz" / "differential" / "run.py"],
+        # The rest is replayed in process.
+        "datapath": [tests / "kernel" / "datapath" / "run.py", "--replay", "--every", "8"],
     }
     outcomes = (
-        step(name, [str(script)], 900, {"NLVS_BUILD": str(BUILD)}, count=last_summary)
-        for name, script in recorded.items()
+        step(name, [*map(str, command)], 900, {"NLVS_BUILD": str(BUILD)}, count=last_summary)
+        for name, command in recorded.items()
     )
     selftest = [str(ROOT / "tests" / "kernel" / "selftest")]
     return sum(outcomes, step("kernel-selftest", selftest, 300, {"NLVS_BUILD": str(BUILD)}))

@@ -14,6 +14,7 @@ import select
 import socket
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
@@ -51,6 +52,7 @@ MARK = """table inet marking {
   chain pre { type filter hook prerouting priority mangle; meta mark set MARK; }
 }
 """
+LONGEST = 3
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -109,12 +111,14 @@ class Wire:
         kind = b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd"
         self.sockets[side].send(self.ends[0] + self.ends[1] + kind + packet)
 
-    def drain(self, patience):
-        """What arrives until nothing has for so long: [side, packet]."""
+    def drain(self, patience, wanted=0):
+        """What arrives until nothing has for so long: [side, packet]. As long as there are less than
+        wanted, the patience is LONGEST."""
         found = []
         by_socket = {one: side for side, one in self.sockets.items()}
         while True:
-            ready, _, _ = select.select(list(by_socket), [], [], patience)
+            wait = patience if len(found) >= wanted else LONGEST
+            ready, _, _ = select.select(list(by_socket), [], [], wait)
             if not ready:
                 return found
             for one in ready:
@@ -298,11 +302,14 @@ class Kernel:
         """It goes with its namespace."""
 
 
-def play(engine, steps):
-    """Lines of a recording: each step, and below a packet what became of it."""
+def play(engine, steps, expected=()):
+    """Lines of a recording: each step, and below a packet what became of it. `expected`: for each packet
+    how many are to be sent and whether the host is to get it, to wait for no less; without it the
+    director is as quick as engine.settle."""
     director = Director(engine)
     lines = []
     host = 0
+    expectations = itertools.chain(expected, itertools.repeat((0, False)))
     try:
         while steps:
             commands = list(itertools.takewhile(lambda step: isinstance(step, str), steps))
@@ -314,9 +321,14 @@ def play(engine, steps):
             (side, packet), *steps = steps
             director.wire.send(side, bytes.fromhex(packet))
             lines.append(f"{side} {packet}")
-            sent = director.wire.drain(engine.settle)
+            wanted, for_host = next(expectations)
+            sent = director.wire.drain(engine.settle, wanted)
             lines += [f"sent {to} {content}" for to, content in sent]
             now = director.counter.read()
+            give_up = time.monotonic() + LONGEST
+            while for_host and now == host and time.monotonic() < give_up:
+                time.sleep(0.01)
+                now = director.counter.read()
             if now != host:
                 lines.append(f"host {now - host}")
             host = now

@@ -5,13 +5,16 @@ usage: run.py --scenarios FILE             writes the scenarios (needs python3-s
        run.py --record FILE DIRECTORY [NAME]...
                                            plays them at the kernel this runs on, as root; in the VM:
     tests/kernel/vm --write DIRECTORY -- tests/kernel/datapath/run.py --record FILE DIRECTORY
+       run.py --replay [--every N] [NAME]...
+                                           plays what is in tests/corpus/sessions at nlvsd, as root
 
 NAME is the beginning of a scenario's name. tests/daemon/recorded_sessions_test.cpp replays all of
-tests/corpus/sessions in process.
+tests/corpus/sessions in process, without links.
 """
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -81,19 +84,34 @@ def record(path, directory, names):
     return 1 if failures else 0
 
 
+def replay(build, options):
+    from replay import replay as replay_at  # pylint: disable=import-outside-toplevel
+    numbers = iter(range(1 << 30))
+
+    def wanted(name):
+        named = not options.names or name.startswith(tuple(options.names))
+        return named and next(numbers) % options.every == 0
+
+    return replay_at(build, wanted)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scenarios", metavar="FILE")
     parser.add_argument("--record", nargs=2, metavar=("FILE", "DIRECTORY"))
+    parser.add_argument("--replay", action="store_true")
+    parser.add_argument("--every", type=int, default=1, metavar="N")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
+    if options.replay:
+        return replay(os.environ.get("NLVS_BUILD", HERE.parents[2] / "build"), options)
     if options.scenarios:
         return write_scenarios(options.scenarios)
     if options.record:
         return record(*options.record, options.names)
-    return parser.error("one of --scenarios and --record")
+    return parser.error("one of --scenarios, --record and --replay")
 
 
 if __name__ == "__main__":
