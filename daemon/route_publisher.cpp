@@ -188,7 +188,7 @@ void RoutePublisher::address_changed(const kni::Address& address, bool) {
     if (tunnels_.any()) tunnels_.refresh();
     // Routes tell the rest; a tunnel's source is chosen among the addresses.
     for (auto& [id, tracked] : tracked_) {
-        const bool affected = tracked.method == ipvs::ForwardingMethod::tunnel &&
+        const bool affected = tracked.tunnels &&
                               tracked.address.family() == address.address.family();
         if (affected) refresh(forwarding::DestinationId{id}, tracked);
     }
@@ -229,7 +229,7 @@ void RoutePublisher::track(
     Tracked& tracked = entry->second;
     tracked.slot = &slot;
     tracked.address = address;
-    tracked.method = method;
+    tracked.tunnels = tracked.tunnels || method == ipvs::ForwardingMethod::tunnel;
     tracked.tunnel = tunnel;
     if (is_new) tracked_by_address_.emplace(address, id.value);
     refresh(id, tracked);
@@ -286,7 +286,7 @@ void RoutePublisher::refresh(forwarding::DestinationId id, Tracked& tracked) {
 
 void RoutePublisher::set_tunnel(Tracked& tracked, const NextHop* hop) {
     std::unique_ptr<forwarding::TunnelHeader> header;
-    if (hop != nullptr && tracked.method == ipvs::ForwardingMethod::tunnel) {
+    if (hop != nullptr && tracked.tunnels) {
         const auto source =
             hop->source.is_any()
                 ? source_address(state_, hop->interface, hop->on_link ? tracked.address : hop->via)

@@ -101,7 +101,7 @@ private:
     struct Tracked {
         forwarding::DestinationSlot* slot = nullptr;
         net::IpAddress address;
-        ipvs::ForwardingMethod method{};
+        bool tunnels = false;  ///< or did: connections keep the method they began with
         ipvs::Tunnel tunnel;
         std::optional<kni::NeighbourKey> pinned;
     };

@@ -38,8 +38,14 @@ void Pipeline::run_burst(
     rte_mbuf** packets, const PortIndex* ports, unsigned count, bool taken_over, Time now
 ) noexcept {
     const Settings& settings = *shared_.configuration.settings.current();
-    const bool balances = !settings.passive;
-    const std::uint64_t station = shared_.configuration.ports[ports[0]].mac.load(std::memory_order_relaxed);
+    // Linux: ip_vs_core.c ip_vs_register_hooks — without a service of the family IPVS sees no packet,
+    // those of connections that are left included.
+    const Configuration& configuration = shared_.configuration;
+    const bool balances_v4 =
+        !settings.passive && configuration.services_v4.load(std::memory_order_relaxed) != 0;
+    const bool balances_v6 =
+        !settings.passive && configuration.services_v6.load(std::memory_order_relaxed) != 0;
+    const std::uint64_t station = configuration.ports[ports[0]].mac.load(std::memory_order_relaxed);
     const std::uint64_t mask = station == 0 ? 0 : station_mask;
     std::array<Parsed, burst_size>& parsed = burst_.parsed;
     std::array<std::uint64_t, burst_size>& hashes = burst_.hashes;
@@ -77,7 +83,7 @@ void Pipeline::run_burst(
             (net::load<std::uint64_t>(context.data()) & mask) == station && !parsed[i].vlan;
         if (!plain && !taken_over && !is_received(context)) [[unlikely]] {
             transmit_.punt(context);
-        } else if (!balances) [[unlikely]] {
+        } else if (!(parsed[i].family == net::Family::inet ? balances_v4 : balances_v6)) [[unlikely]] {
             pass_on(context);
         } else if (parsed[i].kind != PacketKind::transport) [[unlikely]] {
             forward(context);

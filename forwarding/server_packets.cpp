@@ -44,6 +44,10 @@ bool Pipeline::take_from_server(const PacketContext& context) noexcept {
         configuration.real_servers.find(server) == nullptr) {
         return false;
     }
+    // Linux: ip_forward.c ip_forward — a packet on its way has lost a hop before IPVS sees it.
+    if (!is_local<F>(key.destination) && may_be_forwarded(context.parsed)) {
+        decrement_ttl<F>(context.l3());
+    }
     transmit_.reject<F>(context, IcmpError::port_unreachable, 0, DropReason::unexpected_reply);
     return true;
 }

@@ -319,7 +319,7 @@ private:
         return embedded_transport(parsed_.flow6, inner, chain.offset);
     }
 
-    /// Ports of the embedded packet; RFC 792 promises only the first eight bytes.
+    /// Ports of the embedded packet, of which the first four bytes are enough.
     template <class FamilyTag>
     PacketKind embedded_transport(
         FlowKey<FamilyTag>& flow, std::size_t inner_l3, std::size_t inner_l4
@@ -331,7 +331,8 @@ private:
             case net::IpProtocol::tcp:
             case net::IpProtocol::udp:
             case net::IpProtocol::sctp: {
-                if (!holds(inner_l4, sizeof(UdpHeader))) return PacketKind::other;
+                constexpr std::size_t ports_length = 2 * sizeof(net::Port);
+                if (!holds(inner_l4, ports_length)) return PacketKind::other;
                 const auto& ports = at<UdpHeader>(inner_l4);
                 flow.source_port = ports.source_port;
                 flow.destination_port = ports.destination_port;

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 namespace nlvs::forwarding {
 namespace {
@@ -36,10 +37,10 @@ void copy(const rte_mbuf* packet, std::size_t offset, std::size_t length, std::b
     if (from != to) std::memcpy(to, from, length);
 }
 
-/// Bytes of data in every fragment but the last: what the MTU and one buffer allow.
-std::size_t share_of(const rte_mbuf* packet, const Cut& cut, std::size_t mtu) noexcept {
+/// Bytes of data in a fragment that is not the last: what its size and one buffer allow.
+std::size_t share_of(const rte_mbuf* packet, const Cut& cut, std::size_t size) noexcept {
     const std::size_t room = rte_pktmbuf_data_room_size(packet->pool) - RTE_PKTMBUF_HEADROOM;
-    const std::size_t limit = std::min(mtu, room);
+    const std::size_t limit = std::min(size, room);
     return limit <= cut.header_length ? 0 : (limit - cut.header_length) / unit * unit;
 }
 
@@ -48,13 +49,15 @@ template <class Complete>
 bool deal(
     const rte_mbuf* packet,
     const Cut& cut,
-    std::size_t mtu,
+    PieceSizes sizes,
     FragmentTrain& train,
     Complete&& complete
 ) noexcept {
-    const std::size_t share = share_of(packet, cut, mtu);
-    if (share == 0) return false;
-    for (std::size_t offset = 0; offset < cut.data_length; offset += share) {
+    std::size_t share = share_of(packet, cut, sizes.first);
+    const std::size_t later_share = share_of(packet, cut, sizes.others);
+    if (share == 0 || later_share == 0) return false;
+    for (std::size_t offset = 0; offset < cut.data_length;
+         offset += std::exchange(share, later_share)) {
         const std::size_t length = std::min(share, cut.data_length - offset);
         rte_mbuf* fragment =
             train.size < FragmentTrain::capacity ? rte_pktmbuf_alloc(packet->pool) : nullptr;
@@ -132,7 +135,7 @@ std::optional<Unfragmentable> unfragmentable_part(
 }  // namespace
 
 bool fragment_ipv4(
-    const rte_mbuf* packet, std::size_t l3_offset, std::size_t mtu, FragmentTrain& train
+    const rte_mbuf* packet, std::size_t l3_offset, PieceSizes sizes, FragmentTrain& train
 ) noexcept {
     train.size = 0;
     Cut cut;
@@ -151,7 +154,7 @@ bool fragment_ipv4(
     return deal(
         packet,
         cut,
-        mtu,
+        sizes,
         train,
         [&](std::byte* l3, std::size_t offset, std::size_t length, bool last) {
             auto& ip = *net::header_at<Ipv4Header>(l3);
@@ -171,7 +174,7 @@ bool fragment_ipv4(
 bool fragment_ipv6(
     const rte_mbuf* packet,
     std::size_t l3_offset,
-    std::size_t mtu,
+    PieceSizes sizes,
     std::uint32_t identification,
     FragmentTrain& train
 ) noexcept {
@@ -201,7 +204,7 @@ bool fragment_ipv6(
     return deal(
         packet,
         cut,
-        mtu,
+        sizes,
         train,
         [&](std::byte* l3, std::size_t offset, std::size_t length, bool last) {
             const std::size_t after = cut.header_length - sizeof(Ipv6Header) + length;

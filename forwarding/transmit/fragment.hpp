@@ -19,9 +19,19 @@ struct FragmentTrain {
     std::array<rte_mbuf*, capacity> packets;
 };
 
-/// Copies an IP packet into fragments of at most `mtu` bytes, each in one mbuf of the packet's
+/// The most that pieces may measure, IP header included.
+struct PieceSizes {
+    std::size_t first, others;
+
+    constexpr PieceSizes(std::size_t of_all) noexcept : first{of_all}, others{of_all} {}  // NOLINT
+
+    constexpr PieceSizes(std::size_t of_first, std::size_t of_others) noexcept
+        : first{of_first}, others{of_others} {}
+};
+
+/// Copies an IP packet into fragments of at most those sizes, each in one mbuf of the packet's
 /// pool whose data starts at the IP header. The packet itself, whose IP header is at `l3_offset`,
-/// is left to the caller. False (and no fragment) if an mbuf is missing, the MTU leaves no room
+/// is left to the caller. False (and no fragment) if an mbuf is missing, the sizes leave no room
 /// for data, or the pieces are too many.
 ///
 /// As Linux does it: every fragment but the last carries the most that is a multiple of eight
@@ -29,7 +39,7 @@ struct FragmentTrain {
 /// others; a set DF bit stays (Linux: a reassembled packet of DF fragments).
 /// Linux: net/ipv4/ip_output.c ip_do_fragment, net/ipv6/ip6_output.c ip6_fragment.
 [[nodiscard]] bool fragment_ipv4(
-    const rte_mbuf* packet, std::size_t l3_offset, std::size_t mtu, FragmentTrain& train
+    const rte_mbuf* packet, std::size_t l3_offset, PieceSizes sizes, FragmentTrain& train
 ) noexcept;
 
 /// The same for IPv6, which only a source may do: a tunnel's outer packet, or one that arrived in
@@ -37,7 +47,7 @@ struct FragmentTrain {
 [[nodiscard]] bool fragment_ipv6(
     const rte_mbuf* packet,
     std::size_t l3_offset,
-    std::size_t mtu,
+    PieceSizes sizes,
     std::uint32_t identification,
     FragmentTrain& train
 ) noexcept;

@@ -239,14 +239,14 @@ template bool Transmit::reply_by_route<V4>(const PacketContext&, Connection<V4>&
 template bool Transmit::reply_by_route<V6>(const PacketContext&, Connection<V6>&, std::uint16_t) noexcept;
 
 bool Transmit::cut(
-    rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, std::uint32_t size,
+    rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, PieceSizes sizes,
     FragmentTrain& train
 ) noexcept {
     const bool done =
         family == net::Family::inet
-            ? fragment_ipv4(packet, l3_offset, size, train)
+            ? fragment_ipv4(packet, l3_offset, sizes, train)
             : fragment_ipv6(
-                  packet, l3_offset, size,
+                  packet, l3_offset, sizes,
                   // Linux: ipv6_select_ident — nobody off the path can guess it (RFC 7739).
                   sip_hash(++worker_.fragmented, worker_.secret), train
               );
@@ -260,13 +260,13 @@ bool Transmit::cut(
 
 void Transmit::pieces_to_destination(
     const PacketContext& context, std::uint16_t l3_offset, net::Family family,
-    const DestinationSlot& slot, std::uint32_t size
+    const DestinationSlot& slot, PieceSizes sizes
 ) noexcept {
     if (slot.adjacency.load(std::memory_order_acquire) == nullptr) {
         return to_destination(context, l3_offset, family, slot);
     }
     FragmentTrain train;
-    if (!cut(context.packet, l3_offset, family, size, train)) return;
+    if (!cut(context.packet, l3_offset, family, sizes, train)) return;
     for (std::size_t i = 0; i < train.size; ++i) {
         to_destination(context.with(train.packets[i]), 0, family, slot);
     }

@@ -249,9 +249,9 @@ private:
             )) [[unlikely]] {
             return drop(context.packet, DropReason::no_buffer);
         }
-        const std::uint32_t size = outer_fragment_size(context.parsed, header->outer, mtu);
-        if (context.packet->pkt_len > size) [[unlikely]] {
-            return pieces_to_destination(context, 0, header->outer, slot, size);
+        const PieceSizes sizes = outer_fragment_sizes(context.parsed, *header, mtu);
+        if (context.packet->pkt_len > sizes.others) [[unlikely]] {
+            return pieces_to_destination(context, 0, header->outer, slot, sizes);
         }
         to_destination(context, 0, header->outer, slot);
     }
@@ -271,11 +271,11 @@ private:
         hold(context, l3_offset, {nullptr, {}, &slot, family, 0});
     }
 
-    /// The same in pieces of at most `size` bytes: for a packet that arrived in fragments, may be
+    /// The same in pieces: for a packet that arrived in fragments, may be
     /// fragmented, or grew by a tunnel header.
     void pieces_to_destination(
         const PacketContext& context, std::uint16_t l3_offset, net::Family family,
-        const DestinationSlot& slot, std::uint32_t size
+        const DestinationSlot& slot, PieceSizes sizes
     ) noexcept;
 
     /// Into a tunnel device, and on to where that leads.
@@ -290,7 +290,7 @@ private:
 
     /// Cuts a packet and frees it; the pieces begin at their IP header. False if it cannot be cut.
     bool cut(
-        rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, std::uint32_t size,
+        rte_mbuf* packet, std::uint16_t l3_offset, net::Family family, PieceSizes sizes,
         FragmentTrain& train
     ) noexcept;
 

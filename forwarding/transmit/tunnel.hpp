@@ -6,8 +6,9 @@
 #include "forwarding/config/tunnel_header.hpp"
 #include "forwarding/packet/flow.hpp"
 #include "forwarding/packet/headers/gue.hpp"
-#include "forwarding/packet/parsed.hpp"
+#include "forwarding/packet/headers/ipv6.hpp"
 #include "forwarding/packet/partial_checksum.hpp"
+#include "forwarding/transmit/fragment.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -113,16 +114,21 @@ inline std::uint32_t fragment_size(const Parsed& parsed, std::uint32_t mtu) noex
                                         : std::min<std::uint32_t>(mtu, parsed.largest_fragment);
 }
 
-/// … and after: what came in pieces leaves in pieces as large, tunnel headers included.
+/// … and after: what came in pieces leaves in pieces as large, tunnel headers included. IPv6 keeps
+/// the places of the cuts, if the headers have a multiple of eight bytes; the first piece grows.
 /// Linux: net/ipv4/ip_output.c ip_finish_output, net/ipv6/ip6_output.c ip6_fragment, where what
 /// defragmentation noted in the packet is still in place if the outer header is of its family.
-inline std::uint32_t outer_fragment_size(
-    const Parsed& parsed, net::Family outer, std::uint32_t mtu
+inline PieceSizes outer_fragment_sizes(
+    const Parsed& parsed, const TunnelHeader& header, std::uint32_t mtu
 ) noexcept {
     constexpr std::uint32_t least_of_ipv6 = 1280;
-    if (parsed.largest_fragment == 0 || parsed.family != outer) [[likely]] return mtu;
-    const std::uint32_t least = outer == net::Family::inet6 ? least_of_ipv6 : 0;
-    return std::min(mtu, std::max<std::uint32_t>(parsed.largest_fragment, least));
+    if (parsed.largest_fragment == 0 || parsed.family != header.outer) [[likely]] return mtu;
+    const std::uint32_t as_it_came = parsed.largest_fragment;
+    if (header.outer == net::Family::inet) return std::min(mtu, as_it_came);
+    const std::uint32_t most = std::min(mtu, std::max(as_it_came, least_of_ipv6));
+    const std::uint32_t first = as_it_came + header.length;
+    const bool keeps_places = (header.length - sizeof(Ipv6Header)) % 8 == 0 && first <= most;
+    return keeps_places ? PieceSizes{first, as_it_came} : PieceSizes{most};
 }
 
 /// MTU left to the inner packet, for check_tunnel_mtu and for the ICMP error.

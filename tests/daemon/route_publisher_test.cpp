@@ -201,7 +201,10 @@ BOOST_AUTO_TEST_CASE(a_tunnel_has_its_outer_header_and_follows_the_source_addres
     preferred.preferred_source = "10.0.0.2"_ip;
     apply(Change::replaced, preferred);
     BOOST_TEST(std::to_integer<int>(slot.tunnel.load()->bytes[15]) == 2);
-    track("10.0.0.7"_ip, ForwardingMethod::masquerade);
+    // Connections that began in the tunnel stay in it.
+    track("10.0.0.7"_ip, ForwardingMethod::direct_route);
+    BOOST_TEST(slot.tunnel.load() != nullptr);
+    routes.untrack(DestinationId{1});
     BOOST_TEST(slot.tunnel.load() == nullptr);
 }
 

@@ -30,8 +30,12 @@ inline std::size_t number(const Bytes& bytes, std::size_t at) {
 inline Bytes comparable(Bytes packet) {
     const bool v4 = number(packet, 0) >> 4 == 4;
     const std::size_t protocol = v4 ? number(packet, 9) : number(packet, 6);
-    const bool gue = protocol == 17 && number(packet, v4 ? 22 : 42) == 6080 >> 8 &&
-                     number(packet, v4 ? 23 : 43) == (6080 & 0xFF);
+    // The first piece of a cut tunnel packet has a fragment header between.
+    const bool first_piece = !v4 && protocol == 44 && number(packet, 42) == 0 &&
+                             (number(packet, 43) & 0xF8) == 0;
+    const std::size_t udp = v4 ? 20 : first_piece ? 48 : 40;
+    const bool gue = (protocol == 17 || (first_piece && number(packet, 40) == 17)) &&
+                     number(packet, udp + 2) == 6080 >> 8 && number(packet, udp + 3) == (6080 & 0xFF);
     const bool tunnel = protocol == 4 || protocol == 41 || protocol == 47 || gue;
     if (v4) {
         const bool error_of_director = protocol == 1 && (number(packet, 1) & 0xC0) == 0xC0;
@@ -57,8 +61,8 @@ inline Bytes comparable(Bytes packet) {
         // The checksum of ICMPv6 does not cover the flow label.
     }
     if (gue) {
-        clear(packet, v4 ? 20 : 40, 2);
-        const std::size_t sum = v4 ? 26 : 46;
+        clear(packet, udp, 2);
+        const std::size_t sum = udp + 6;
         if (number(packet, sum) + number(packet, sum + 1) != 0) {
             packet[sum] = packet[sum + 1] = std::byte{0xFF};
         }

@@ -66,7 +66,8 @@ public:
         slot.set_link_mtu(mtu);
         const bool leads = !local && !is_unreachable(address);
         std::unique_ptr<forwarding::TunnelHeader> header;
-        if (leads && method == ipvs::ForwardingMethod::tunnel) {
+        // Connections keep the method they began with.
+        if (leads && (method == ipvs::ForwardingMethod::tunnel || slot.tunnel != nullptr)) {
             header = std::make_unique<forwarding::TunnelHeader>(forwarding::build_tunnel_header(
                 address, *net::parse_ip_address(address.is_v4() ? "192.168.1.1" : "2001:db8:1::1"),
                 tunnel

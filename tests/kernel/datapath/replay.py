@@ -95,9 +95,11 @@ def comparable(packet):
     the same rules and says why."""
     p = bytearray(packet)
     v4 = p[0] >> 4 == 4
-    header = 20 if v4 else 40
     protocol = p[9] if v4 else p[6]
-    gue = protocol == UDP and bytes(p[header + 2:header + 4]) == GUE_PORT
+    first_piece = not v4 and protocol == FRAGMENT and not p[42] and not p[43] & 0xF8
+    header = 20 if v4 else 48 if first_piece else 40
+    upper = p[40] if first_piece else protocol
+    gue = upper == UDP and bytes(p[header + 2:header + 4]) == GUE_PORT
     tunnel = protocol in (IPIP, IPV6, GRE) or gue
 
     def clear(at, count):

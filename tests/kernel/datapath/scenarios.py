@@ -440,10 +440,13 @@ def servers_that_go(s, prefix):
     )
     scenario(prefix + "no-server", s.service("udp", servers=0), s.service("tcp", servers=0),
              s.asks(s.udp()), s.asks(s.tcp("S")), s.asks(s.tcp("A")))
+    if s.method == "nat":
+        return  # ipvsadm itself refuses to take the server's port away
     scenario(
         prefix + "method-changes", s.one_server("udp"), s.asks(s.udp()),
-        f"ipvsadm -e {virtual['udp']} -r {first} {METHODS['dr' if s.method != 'dr' else 'ipip']}",
-        s.asks(s.udp()), s.asks(s.udp(FROM + 1)),
+        f"ipvsadm -e {virtual['udp']} -r {s.at(s.servers.server, s.server_port)} "
+        f"{METHODS['dr' if s.method != 'dr' else 'ipip']}",
+        s.asks(s.udp()), s.asks(s.udp(FROM + 1)), s.asks(s.udp(FROM + 1)), s.asks(s.udp(FROM + 2)),
     )
 
 
