@@ -29,7 +29,7 @@ consteval std::size_t symbol_index() {
 }
 
 /// The definitions that come after ours, by index. Filled once, at load; the only state besides
-/// the two hints in netlink_redirect.
+/// the hints in *_redirect.
 extern constinit std::atomic<void*> next_symbols[symbol_count];
 
 /// For a call that comes before our constructor. Never null: where libc lacks the symbol, a

@@ -4,23 +4,42 @@
 #include "netlink-shim/core/registration.hpp"
 #include "netlink-shim/preload/socket_kind.hpp"
 
+#include <atomic>
+
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 namespace nlvs::shim {
 
-constinit std::atomic<bool> route_netlink_seen = false;
-
 namespace {
+
+// A hint: until then, in seconds of a clock that costs no system call, there is no daemon to look for.
+constinit std::atomic<long> nobody_until = 0;
+
+long seconds() noexcept {
+    timespec now = {};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec;
+}
+
+bool find_daemon_of(int socket, Registration& daemon) noexcept {
+    const std::uint64_t network_namespace = network_namespace_of(socket);
+    return network_namespace != 0 && find_daemon(network_namespace, daemon) == Lookup::found;
+}
 
 /// The records of the daemon of the socket's namespace; how many.
 std::size_t read_counters(int socket, LinkCounters (&links)[max_links]) noexcept {
+    const long now = seconds();
+    if (now < nobody_until.load(std::memory_order_relaxed)) return 0;
     Registration daemon;
-    const std::uint64_t network_namespace = network_namespace_of(socket);
-    if (network_namespace == 0 || find_daemon(network_namespace, daemon) != Lookup::found) return 0;
+    if (!find_daemon_of(socket, daemon)) {
+        nobody_until.store(now + 2, std::memory_order_relaxed);
+        return 0;
+    }
     // The daemon itself would wait for its own answer.
     if (daemon.files[0] == 0 || daemon.pid == static_cast<std::uint32_t>(getpid())) return 0;
     char path[sizeof(daemon.files) + sizeof(link_counters_file)];
@@ -34,11 +53,6 @@ std::size_t read_counters(int socket, LinkCounters (&links)[max_links]) noexcept
 }
 
 }  // namespace
-
-void notice_link_socket(int domain, int protocol) noexcept {
-    if (domain == AF_NETLINK && protocol == NETLINK_ROUTE)
-        route_netlink_seen.store(true, std::memory_order_relaxed);
-}
 
 void links_received(int socket, const iovec* parts, std::size_t count, std::size_t size) noexcept {
     if (parts == nullptr || count == 0 || parts[0].iov_base == nullptr) return;

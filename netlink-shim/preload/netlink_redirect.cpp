@@ -20,7 +20,7 @@
 
 namespace nlvs::shim {
 
-constinit std::atomic<bool> generic_netlink_seen = false;
+constinit std::atomic<unsigned char> netlink_seen = 0;
 
 namespace {
 
@@ -229,15 +229,16 @@ bool rewrite_sender(int socket, void* name, std::size_t capacity) noexcept {
 }  // namespace
 
 void notice_socket(int domain, int protocol) noexcept {
-    if (domain == AF_NETLINK && protocol == NETLINK_GENERIC)
-        generic_netlink_seen.store(true, std::memory_order_relaxed);
+    if (domain != AF_NETLINK) return;
+    if (protocol == NETLINK_GENERIC) netlink_seen.fetch_or(generic_netlink, std::memory_order_relaxed);
+    if (protocol == NETLINK_ROUTE) netlink_seen.fetch_or(route_netlink, std::memory_order_relaxed);
 }
 
 void notice_inherited_sockets() noexcept {
     const KeepErrno keep;
     for (int descriptor = 0; descriptor < inherited_scan; ++descriptor) {
         if (socket_option_is(descriptor, SO_DOMAIN, AF_NETLINK))
-            generic_netlink_seen.store(true, std::memory_order_relaxed);
+            netlink_seen.fetch_or(generic_netlink, std::memory_order_relaxed);
     }
 }
 
@@ -348,7 +349,7 @@ void received(int socket, msghdr& message, std::size_t capacity) noexcept {
     if (message.msg_controllen == 0) return;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
         if (c->cmsg_level != SOL_SOCKET) continue;
-        if (c->cmsg_type == SCM_RIGHTS) generic_netlink_seen.store(true, std::memory_order_relaxed);
+        if (c->cmsg_type == SCM_RIGHTS) netlink_seen.fetch_or(generic_netlink, std::memory_order_relaxed);
         // Linux: af_netlink.c netlink_recvmsg — what the kernel sends has no credentials.
         if (from_daemon && c->cmsg_type == SCM_CREDENTIALS &&
             c->cmsg_len >= CMSG_LEN(sizeof(ucred)))

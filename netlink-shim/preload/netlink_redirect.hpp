@@ -8,16 +8,28 @@
 
 namespace nlvs::shim {
 
-/// A hint: only ever goes from false to true.
-extern constinit std::atomic<bool> generic_netlink_seen;
+/// Hints, whose bits are only ever set: the process may hold a generic netlink socket, and one that is
+/// told about links.
+inline constexpr unsigned char generic_netlink = 1;
+inline constexpr unsigned char route_netlink = 2;
+extern constinit std::atomic<unsigned char> netlink_seen;
 
-/// Whether this process may hold a generic netlink socket. Until it does, send and receive calls
-/// pass on unread: such a program runs as if the library were absent, bad pointers included.
-inline bool may_hold_generic_netlink() noexcept {
-    return generic_netlink_seen.load(std::memory_order_relaxed);
+/// Until a process holds such a socket, send and receive calls pass on unread: such a program runs as
+/// if the library were absent, bad pointers included.
+inline bool may_hold_netlink() noexcept {
+    return netlink_seen.load(std::memory_order_relaxed) != 0;
 }
 
-/// Ways to come by one: socket(), inheritance over exec; received() sees SCM_RIGHTS.
+inline bool may_hold_generic_netlink() noexcept {
+    return (netlink_seen.load(std::memory_order_relaxed) & generic_netlink) != 0;
+}
+
+inline bool may_hold_route_netlink() noexcept {
+    return (netlink_seen.load(std::memory_order_relaxed) & route_netlink) != 0;
+}
+
+/// Ways to come by a generic one: socket(), inheritance over exec; received() sees SCM_RIGHTS. Of the
+/// other kind only socket() is considered: tools that show interfaces make theirs themselves.
 void notice_socket(int domain, int protocol) noexcept;
 void notice_inherited_sockets() noexcept;
 

@@ -33,6 +33,8 @@ void look_for_links(int fd, const iovec* parts, size_t count, ssize_t size) noex
 /// The same receive call, from a program that takes everything into one buffer.
 template <class Call>
 ssize_t receive_into(int fd, void* bytes, size_t room, int flags, Call call) {
+    if (!may_hold_netlink()) [[likely]]
+        return call();
     const ssize_t result = receive(fd, flags, call);
     const iovec only = {bytes, room};
     look_for_links(fd, &only, 1, result);
@@ -47,7 +49,6 @@ extern "C" {
 
 int socket(int domain, int type, int protocol) noexcept {
     notice_socket(domain, protocol);
-    notice_link_socket(domain, protocol);
     return next<"socket", int(int, int, int)>()(domain, type, protocol);
 }
 
@@ -164,6 +165,8 @@ ssize_t __read_chk(int fd, void* bytes, size_t size, size_t room) {
 
 ssize_t readv(int fd, const iovec* parts, int count) {
     const auto call = next<"readv", ssize_t(int, const iovec*, int)>();
+    if (!may_hold_netlink()) [[likely]]
+        return call(fd, parts, count);
     const ssize_t result = receive(fd, 0, [=] { return call(fd, parts, count); });
     look_for_links(fd, parts, static_cast<size_t>(count), result);
     return result;

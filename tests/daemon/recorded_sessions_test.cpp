@@ -112,6 +112,7 @@ ipvs::DestinationSpec destination_spec(const Arguments& a) {
                                          : ipvs::TunnelType::ipip;
     spec.tunnel.port = net::Port{static_cast<std::uint16_t>(a.number("--tun-port", "0"))};
     if (a.has("--tun-csum")) spec.tunnel.flags = 1;
+    if (a.has("--tun-remcsum")) spec.tunnel.flags = 2;
     return spec;
 }
 

@@ -21,6 +21,7 @@ METHODS = {
     "grecsum": "-i --tun-type gre --tun-csum",
     "gue": "-i --tun-type gue --tun-port 6080",
     "guecsum": "-i --tun-type gue --tun-port 6080 --tun-csum",
+    "guerem": "-i --tun-type gue --tun-port 6080 --tun-remcsum",
 }
 TUNNELS = [name for name in METHODS if name not in ("nat", "dr")]
 FLAGS = {"tcp": "-t", "udp": "-u", "sctp": "--sctp-service"}
