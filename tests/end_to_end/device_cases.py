@@ -78,6 +78,13 @@ def endpoint(address, port=HTTP_PORT):
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+def reconfigure(bench):
+    """Whatever the first and the last moment in a VRF or a bridge took from the shadow interfaces:
+    the kernel sets a new member of a VRF down and up, which costs it its IPv6 addresses."""
+    bench.director.configure_shadows()
+    bench.lab.give_addresses(bench.director)
+
+
 def serve(bench, virtual, real, method="-m"):
     bench.director.ipvsadm("-A", "-t", endpoint(virtual), "-s", "rr")
     bench.director.ipvsadm("-a", "-t", endpoint(virtual), "-r", endpoint(real), method)
@@ -167,7 +174,7 @@ def clients_in_a_vrf(bench):
     with Devices() as devices:
         devices.add(director, "red", "vrf", "table", "10")
         director.ip("link", "set", "dp0", "master", "red")
-        devices.undo.callback(bench.director.configure_shadows)
+        devices.undo.callback(reconfigure, bench)
         devices.undo.callback(director.ip, "link", "set", "dp0", "nomaster")
         director.batch([
             f"addr replace {bench.topology.front.ipv4(11)}/24 dev dp0",
@@ -308,8 +315,7 @@ def more_ports(bench, count):
             bench.lab.processes.stop(director.name, "nlvsd")
             undo.close()
             director.start_nlvsd()
-            director.configure_shadows()
-            bench.lab.give_addresses(director)
+            reconfigure(bench)
 
 
 BOND_MODES = {
@@ -389,7 +395,7 @@ def a_bridge_is_refused_in_words(bench):
     with Devices() as devices:
         devices.add(director, "br0", "bridge")
         director.ip("link", "set", "dp0", "master", "br0")
-        devices.undo.callback(bench.director.configure_shadows)
+        devices.undo.callback(reconfigure, bench)
         devices.undo.callback(director.ip, "link", "set", "dp0", "nomaster")
 
         def refused():
