@@ -93,7 +93,8 @@ void Pipeline::unpack(const PacketContext& context) noexcept {
     const TunnelIngress* tunnel = outer.family == net::Family::inet
                                       ? find_tunnel<V4>(context, shell->key, shell->keyed)
                                       : find_tunnel<V6>(context, shell->key, shell->keyed);
-    if (tunnel == nullptr) return pass_on(context);
+    // Linux: ip_vs_core.c ip_vs_in_hook, which marks what it does not know and skips it once unpacked.
+    if (tunnel == nullptr || context.settings.sysctls.ignore_tunneled != 0) return pass_on(context);
     Parsed inside;
     const auto offset = static_cast<std::uint16_t>(outer.l4_offset + shell->length);
     const std::size_t end = std::size_t{outer.l3_offset} + outer.l3_length;

@@ -100,6 +100,20 @@ BOOST_AUTO_TEST_CASE(a_packet_that_nobody_here_wants_goes_to_the_kernel_as_it_ca
     BOOST_TEST(lab.director.connections() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(ignore_tunneled_leaves_what_comes_out_of_a_tunnel_to_the_host) {
+    Lab lab;
+    lab.receive_through({here, there, 0, 4, false});
+    const Bytes frame = (ipv4(there, here) / ipv4(client, vip) / tcp(40000, 80).syn()).frame();
+    ipvs::Sysctls sysctls;
+    for (const int ignored : {1, 0}) {
+        sysctls.ignore_tunneled = ignored;
+        lab.director.set(sysctls);
+        const auto sent = lab.director.receive(frame);
+        BOOST_TEST(sent.punted.size() == (ignored != 0 ? 1U : 0U));
+        BOOST_TEST(sent.frames.size() == (ignored != 0 ? 0U : 1U));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(an_answer_out_of_a_tunnel_finds_its_connection_whoever_receives_it) {
     Lab lab{2};
     lab.receive_through({here, there, 0, 4, false});
