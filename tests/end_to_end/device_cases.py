@@ -196,9 +196,12 @@ def servers_behind_the_kernels_own_tunnel_end(bench, family):
     expect_served(bench, bench.address("tun", family), f"through an IPv{family} tunnel")
 
 
+# Outer family, inner family.
 KINDS = {
-    "ipip": (4, 4, ()), "gre": (4, 4, ()), "gre with key": (4, 4, ("key", "77")),
-    "sit": (4, 6, ()), "ip6tnl": (6, 6, ("mode", "any")), "ip6gre": (6, 4, ()),
+    "ipip": (4, 4, ()), "sit": (4, 6, ()),
+    "gre": (4, 4, ()), "gre with key": (4, 4, ("key", "77")), "gre of IPv6": (4, 6, ()),
+    "ip6tnl": (6, 6, ("mode", "any")), "ip6tnl of IPv4": (6, 4, ("mode", "any")),
+    "ip6gre": (6, 4, ()), "ip6gre of IPv6": (6, 6, ()),
 }
 
 
@@ -240,7 +243,7 @@ def routed_through(bench, devices, inner, virtual):
     return real
 
 
-@case((SMALL,), tuple(KINDS))
+@case((SMALL, SMALL_TWO_WORKERS), tuple(KINDS))
 def servers_behind_a_tunnel_device(bench, name):
     """Requests go into the tunnel and answers come out of it; neither passes the kernel's stack:
     it has no forwarding."""
@@ -261,7 +264,7 @@ def direct_routing_through_a_tunnel_device(bench):
         expect_served(bench, virtual, "by direct routing through ipip")
 
 
-@case((SMALL,))
+@case((SMALL, SMALL_TWO_WORKERS))
 def requests_that_come_out_of_a_tunnel_device(bench):
     """The router reaches the virtual address through a tunnel to the director; the director's own
     end of it still answers pings."""
