@@ -1,5 +1,7 @@
 #include "daemon/kernel_follower.hpp"
 
+#include "kni/multicast_groups.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -21,6 +23,10 @@ public:
     bool add_mac(const net::MacAddress& mac) override { return port_.add_mac(mac); }
 
     void remove_mac(const net::MacAddress& mac) override { port_.remove_mac(mac); }
+
+    bool set_groups(const std::set<net::MacAddress>& groups) override {
+        return port_.set_multicast_groups(groups);
+    }
 
     void set_promiscuous(bool on) override { port_.set_promiscuous(on); }
 
@@ -50,7 +56,8 @@ KernelFollower::KernelFollower(
       care_{context, data_plane.workers(), [this](const forwarding::NeighbourWanted& wanted) {
                 routes_.want(wanted);
             }},
-      carriers_{context} {
+      carriers_{context},
+      groups_{context} {
     for (const auto& port : data_plane.ports()) nics_.push_back(std::make_unique<Nic>(*port.nic));
     routes_.on_addresses_change(
         [this](forwarding::PortIndex port, const IngressPublisher::Addresses& addresses) {
@@ -69,6 +76,13 @@ KernelFollower::KernelFollower(
         router_.emplace(context, [this](const kni::RouterState& state) { routes_.route_by(state); });
     }
     watch_carriers();
+    bool some_choose = false;
+    for (const auto& port : data_plane.ports()) {
+        if (port.nic->receives_all_multicast()) continue;
+        log_.notice("{} does not receive all multicast: it is told the groups", port.nic->device());
+        some_choose = true;
+    }
+    if (some_choose) watch_groups();
 }
 
 KernelFollower::~KernelFollower() { keeper_.stop(); }
@@ -135,6 +149,25 @@ void KernelFollower::watch_carriers() {
     carriers_.expires_after(period);
     carriers_.async_wait([this](const boost::system::error_code& error) {
         if (!error) watch_carriers();
+    });
+}
+
+/// The kernel announces no change of them.
+void KernelFollower::watch_groups() {
+    constexpr std::chrono::seconds period{1};
+    kni::MulticastGroups groups = kni::read_multicast_groups();
+    for (std::size_t port = 0; port < nics_.size(); ++port) {
+        const DataPlane::Port& one = data_plane_.ports()[port];
+        if (one.nic->receives_all_multicast()) continue;
+        try {
+            nics_[port]->addresses.want_groups(groups[one.shadow->index()]);
+        } catch (const std::exception& error) {
+            log_.warning("{} does not receive all multicast groups: {}", one.nic->device(), error.what());
+        }
+    }
+    groups_.expires_after(period);
+    groups_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) watch_groups();
     });
 }
 

@@ -62,6 +62,7 @@ private:
     void follow_addresses(forwarding::PortIndex port, const IngressPublisher::Addresses& addresses);
     void warn_of_refused();
     void watch_carriers();
+    void watch_groups();
     InterfaceNames interface_names() const;
 
     DataPlane& data_plane_;
@@ -76,6 +77,7 @@ private:
     MarkPublisher marks_;
     WorkerCare care_;
     boost::asio::steady_timer carriers_;
+    boost::asio::steady_timer groups_;
 };
 
 }  // namespace nlvs::daemon

@@ -21,13 +21,20 @@ void NicAddresses::want(const std::set<net::MacAddress>& addresses, const net::M
     settle();
 }
 
+void NicAddresses::want_groups(const std::set<net::MacAddress>& groups) {
+    if (groups == groups_) return;
+    groups_ = groups;
+    groups_overflow_ = !filter_.set_groups(groups);
+    settle();
+}
+
 void NicAddresses::want_everything(bool on) {
     wants_everything_ = on;
     settle();
 }
 
 void NicAddresses::settle() {
-    const bool wanted = overflow_ || wants_everything_;
+    const bool wanted = overflow_ || groups_overflow_ || wants_everything_;
     if (wanted == promiscuous_) return;
     filter_.set_promiscuous(wanted);
     promiscuous_ = wanted;

@@ -6,7 +6,7 @@
 
 namespace nlvs::daemon {
 
-/// The receive filter of a NIC, as far as it is about unicast.
+/// The receive filter of a NIC.
 class NicFilter {
 public:
     NicFilter() = default;
@@ -17,6 +17,8 @@ public:
     /// False when the device has no room or no such filter.
     virtual bool add_mac(const net::MacAddress& mac) = 0;
     virtual void remove_mac(const net::MacAddress& mac) = 0;
+    /// The multicast addresses to receive, instead of those before. False likewise.
+    virtual bool set_groups(const std::set<net::MacAddress>& groups) = 0;
     /// May throw std::runtime_error.
     virtual void set_promiscuous(bool on) = 0;
 };
@@ -30,6 +32,8 @@ public:
 
     /// All addresses wanted from now on; `own` is the NIC's own, which needs no filter.
     void want(const std::set<net::MacAddress>& addresses, const net::MacAddress& own);
+    /// All multicast groups wanted from now on; for a NIC that does not receive every group anyway.
+    void want_groups(const std::set<net::MacAddress>& groups);
     /// The administrator wants everything, or no longer does.
     void want_everything(bool on);
 
@@ -40,7 +44,9 @@ private:
 
     NicFilter& filter_;
     std::set<net::MacAddress> added_;
+    std::set<net::MacAddress> groups_;
     bool overflow_ = false;
+    bool groups_overflow_ = false;
     bool wants_everything_ = false;
     bool promiscuous_ = false;
 };

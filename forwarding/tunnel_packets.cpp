@@ -1,6 +1,7 @@
 /// The pipeline's part for packets that come through a tunnel device of the host.
 
 #include "compat/net/ip_protocol.hpp"
+#include "forwarding/packet/checksum.hpp"
 #include "forwarding/packet/headers/gre.hpp"
 #include "forwarding/packet/partial_checksum.hpp"
 #include "forwarding/pipeline.hpp"
@@ -51,20 +52,48 @@ std::optional<Shell> read_shell(const PacketContext& context) noexcept {
     }
 }
 
-/// A fragment of the outer packet holds no packet. Linux: inet_ecn.h INET_ECN_decapsulate — one
-/// that met congestion outside must be marked inside, which is left to the kernel.
+/// A fragment of the outer packet holds no packet.
 template <class F>
-bool is_whole_and_unmarked(const PacketContext& context) noexcept {
-    constexpr std::uint8_t congestion_experienced = 3;
+bool is_whole(const PacketContext& context) noexcept {
     if constexpr (F::family == net::Family::inet) {
-        const auto& ip = *net::header_at<Ipv4Header>(context.l3());
-        return !ip.is_fragment() &&
-               (ip.type_of_service & congestion_experienced) != congestion_experienced;
+        return !net::header_at<Ipv4Header>(context.l3())->is_fragment();
     } else {
-        const auto& ip = *net::header_at<Ipv6Header>(context.l3());
-        return !context.parsed.later_fragment &&
-               (ip.traffic_class() & congestion_experienced) != congestion_experienced;
+        return !context.parsed.later_fragment;
     }
+}
+
+constexpr std::uint8_t congestion_experienced = 3;  // all bits of congestion notification
+
+std::uint8_t service_of(net::Family family, const std::byte* l3) noexcept {
+    return family == net::Family::inet ? net::header_at<Ipv4Header>(l3)->type_of_service
+                                       : net::header_at<Ipv6Header>(l3)->traffic_class();
+}
+
+void mark_congestion(net::Family family, std::byte* l3) noexcept {
+    if (family == net::Family::inet) {
+        auto& ip = *net::header_at<Ipv4Header>(l3);
+        ip.type_of_service |= congestion_experienced;
+        write_checksum(ip);
+    } else {
+        auto& ip = *net::header_at<Ipv6Header>(l3);
+        ip.version_class_label =
+            net::Be32{ip.version_class_label.host() | std::uint32_t{congestion_experienced} << 20};
+    }
+}
+
+/// What met congestion outside is marked inside, which changes nothing for a kernel that unpacks it
+/// yet. False if the packet inside cannot say it: the kernel drops that.
+/// Linux: inet_ecn.h INET_ECN_decapsulate.
+bool take_congestion_mark(const PacketContext& outer, const Parsed& inside) noexcept {
+    const auto mark = [](net::Family family, const std::byte* l3) {
+        return service_of(family, l3) & congestion_experienced;
+    };
+    if (mark(outer.parsed.family, outer.l3()) != congestion_experienced) [[likely]] return true;
+    std::byte* l3 = outer.data() + inside.l3_offset;
+    const int before = mark(inside.family, l3);
+    if (before == 0) return false;
+    if (before != congestion_experienced) mark_congestion(inside.family, l3);
+    return true;
 }
 
 }  // namespace
@@ -73,7 +102,7 @@ template <class F>
 const TunnelIngress* Pipeline::find_tunnel(
     const PacketContext& context, std::uint32_t key, bool keyed
 ) const noexcept {
-    if (!is_whole_and_unmarked<F>(context)) return nullptr;
+    if (!is_whole<F>(context)) return nullptr;
     const auto& outer = context.parsed.template flow<F>();
     if (!is_local<F>(outer.destination)) return nullptr;
     const auto& tunnels = shared_.configuration.tunnels;
@@ -93,7 +122,8 @@ void Pipeline::unpack(const PacketContext& context) noexcept {
     const TunnelIngress* tunnel = outer.family == net::Family::inet
                                       ? find_tunnel<V4>(context, shell->key, shell->keyed)
                                       : find_tunnel<V6>(context, shell->key, shell->keyed);
-    if (tunnel == nullptr) return pass_on(context);
+    // Linux: ip_vs_core.c ip_vs_in_hook, which marks what it does not know and skips it once unpacked.
+    if (tunnel == nullptr || context.settings.sysctls.ignore_tunneled != 0) return pass_on(context);
     Parsed inside;
     const auto offset = static_cast<std::uint16_t>(outer.l4_offset + shell->length);
     const std::size_t end = std::size_t{outer.l3_offset} + outer.l3_length;
@@ -103,6 +133,7 @@ void Pipeline::unpack(const PacketContext& context) noexcept {
     if (inside.kind != PacketKind::transport && inside.kind != PacketKind::icmp_error) {
         return pass_on(context);
     }
+    if (!take_congestion_mark(context, inside)) return pass_on(context);
     if (shared_.ports[context.port].partial_checksums && !context.taken_over &&
         inside.kind == PacketKind::transport) {
         complete_partial_checksum(context.packet, inside);

@@ -311,7 +311,7 @@ void EthernetPort::start() {
         fail("cannot start port " + device_, error);
     started_ = true;
     if (hash_by_rules_) ask_flow_rules();
-    if (all_multicast_) set_all_multicast(true);
+    if (all_multicast_) ask_all_multicast();
     if (promiscuous_) set_promiscuous(true);
 }
 
@@ -359,14 +359,21 @@ LinkStatus EthernetPort::link() const {
 
 void EthernetPort::set_promiscuous(bool on) {
     const int error = on ? rte_eth_promiscuous_enable(id_) : rte_eth_promiscuous_disable(id_);
+    // A device without any filter receives everything.
     if (error != 0 && error != -ENOTSUP)
         fail("cannot change promiscuous mode of port " + device_, error);
 }
 
-void EthernetPort::set_all_multicast(bool on) {
-    const int error = on ? rte_eth_allmulticast_enable(id_) : rte_eth_allmulticast_disable(id_);
-    // A device without a filter receives everything.
-    if (error != 0 && error != -ENOTSUP) fail("cannot receive multicast on port " + device_, error);
+/// Of a netdev, the sockets of open_bell() have asked already.
+void EthernetPort::ask_all_multicast() {
+    receives_all_multicast_ = rte_eth_allmulticast_enable(id_) == 0 || claim_ != nullptr;
+}
+
+bool EthernetPort::set_multicast_groups(const std::set<net::MacAddress>& groups) {
+    std::vector<rte_ether_addr> addresses;
+    for (const net::MacAddress& group : groups) addresses.push_back(to_dpdk(group));
+    const auto count = static_cast<std::uint32_t>(addresses.size());
+    return rte_eth_dev_set_mc_addr_list(id_, addresses.data(), count) == 0;
 }
 
 bool EthernetPort::add_mac(const net::MacAddress& mac) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -85,7 +86,13 @@ public:
     void set_mtu(std::uint16_t mtu);
     LinkStatus link() const;
     void set_promiscuous(bool on);
-    void set_all_multicast(bool on);
+    /// False where the driver knows no such mode or is refused it (a virtual function of an untrusting
+    /// host): the device is to be told the groups then.
+    bool receives_all_multicast() const noexcept { return receives_all_multicast_; }
+
+    /// The multicast addresses to receive, instead of those before. False when the device has no room
+    /// or no filter; make it promiscuous then.
+    bool set_multicast_groups(const std::set<net::MacAddress>& groups);
     /// A further unicast address to receive: macvlan, VRRP virtual MAC. False when the device
     /// has no room or no filter; make it promiscuous then.
     bool add_mac(const net::MacAddress& mac);
@@ -119,6 +126,7 @@ private:
     void open_doorbells();
     void configure_hash(const rte_eth_dev_info& information, rte_eth_conf& configuration);
     void ask_flow_rules();
+    void ask_all_multicast();
     int open_bell(const sock_fprog* filter);
 
     std::string device_;
@@ -132,6 +140,7 @@ private:
     bool hash_by_rules_ = false;  ///< the driver hashes by one side only where a flow rule says so
     bool promiscuous_;
     bool all_multicast_;
+    bool receives_all_multicast_ = false;
     bool leave_running_;
     bool interrupts_ = false;
     bool partial_checksums_ = false;

@@ -10,6 +10,8 @@ namespace {
 struct Filter final : NicFilter {
     std::size_t room = 2;
     std::set<net::MacAddress> has;
+    std::set<net::MacAddress> groups;
+    int group_calls = 0;
     int promiscuous_calls = 0;
     bool promiscuous = false;
 
@@ -19,6 +21,13 @@ struct Filter final : NicFilter {
     }
 
     void remove_mac(const net::MacAddress& mac) override { has.erase(mac); }
+
+    bool set_groups(const std::set<net::MacAddress>& wanted) override {
+        ++group_calls;
+        if (wanted.size() > room) return false;
+        groups = wanted;
+        return true;
+    }
 
     void set_promiscuous(bool on) override {
         promiscuous = on;
@@ -72,6 +81,26 @@ BOOST_AUTO_TEST_CASE(promiscuity_ends_with_its_last_reason) {
     BOOST_TEST(filter.promiscuous);
     addresses.want({}, own);
     BOOST_TEST(!filter.promiscuous);
+}
+
+BOOST_AUTO_TEST_CASE(groups_that_do_not_fit_make_the_nic_promiscuous_until_they_fit) {
+    const auto group = [](std::uint8_t last) { return net::MacAddress{{0x33, 0x33, 0, 0, 0, last}}; };
+    addresses.want_groups({group(1), group(0x99)});
+    BOOST_TEST((filter.groups == std::set{group(1), group(0x99)}));
+    BOOST_TEST(!filter.promiscuous);
+    addresses.want_groups({group(1), group(2), group(0x99)});
+    BOOST_TEST(filter.promiscuous);
+    addresses.want({mac(1), mac(51)}, own);
+    BOOST_TEST(filter.promiscuous);
+    addresses.want_groups({group(1)});
+    BOOST_TEST(!filter.promiscuous);
+    BOOST_TEST(filter.group_calls == 3);
+}
+
+BOOST_AUTO_TEST_CASE(the_same_groups_are_told_once) {
+    addresses.want_groups({mac(1)});
+    addresses.want_groups({mac(1)});
+    BOOST_TEST(filter.group_calls == 1);
 }
 
 BOOST_AUTO_TEST_CASE(an_address_that_becomes_the_own_one_is_not_taken_out_of_the_filter) {

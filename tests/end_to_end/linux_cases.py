@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness import (
 )
 from nlvslab.measure import PATIENCE, BackgroundTraffic, traffic, within
 from nlvslab.services import VIRTUAL_MAC_DEVICE
+from nlvslab.system import run
 from nlvslab.topology import ECHO_PORT, HTTP_PORT
 
 HERE = Path(__file__).resolve().parent
@@ -426,6 +428,33 @@ def junk_does_not_make_vrrp_flap(bench):
     expect(answered >= 20, f"a session during the flood: {session.read_text()}; {sent}")
     received = int(text.split(" received")[0].split()[-1])
     expect(received >= 5, f"{received} of 10 echo replies during the flood; {sent}")
+
+
+@case((ONE_WORKER,))
+def frames_of_a_group_joined_by_its_address_arrive(bench):
+    """`ip maddr` joins groups of stations, which no address stands for and no message announces. The
+    NIC is not promiscuous for it."""
+    group, receives_all_groups = "33:33:00:00:00:99", 0x200  # IFF_ALLMULTI
+    director, router = bench.director.namespace, bench.lab.namespace("router")
+    script = (sys.executable, HERE / "group_frames.py")
+    director.ip("link", "set", "nic0", "promisc", "off")
+    director.ip("maddr", "add", group, "dev", "dp0")
+    try:
+        # Netlink tells the administrator's flags only; /sys is that of the namespace by "netns exec".
+        text = run("ip", "netns", "exec", director.name, "cat", "/sys/class/net/nic0/flags")
+        flags = int(text, 16)
+        expect(flags & receives_all_groups, f"nic0 receives all groups, by its flags {flags:#x}")
+        receiver = subprocess.Popen(
+            director.command(*script, "receive", "dp0", group, 5 * PATIENCE),
+            stdout=subprocess.PIPE, text=True,
+        )
+        expect_equal(receiver.stdout.readline().strip(), "ready", "the receiver")
+        router.run(*script, "send", "eth1", group)
+        said = receiver.communicate(timeout=10 * PATIENCE)[0].strip()
+        expect_equal(said, "received", f"a frame to {group} on the shadow interface")
+    finally:
+        director.ip("maddr", "del", group, "dev", "dp0")
+        director.ip("link", "set", "nic0", "promisc", "on")
 
 
 @case((ONE_WORKER,))

@@ -205,6 +205,21 @@ class Life(unittest.TestCase):
         self.assertEqual(self.inside(name, "ipvsadm", "-A", "-t", "10.0.0.1:80").returncode, 0)
         self.assertIn("0A000001:0050", self.inside(name, "cat", "/proc/net/ip_vs").stdout)
 
+    def test_a_port_that_cannot_be_told_its_groups_receives_everything(self):
+        """DPDK's packet socket driver by itself knows neither all multicast nor groups."""
+        name, receives_everything = self.namespace("a"), 0x100  # IFF_PROMISC
+        for words in ("link add nic0 up type veth peer name cable0", "link set cable0 up"):
+            subprocess.run(["ip", "-n", name, *words.split()], check=True)
+        path = os.path.join(self.run_directory, "nlvs.toml")
+        with open(path, "w") as file:
+            file.write(
+                '[[port]]\nvdev = "net_af_packet0,iface=nic0"\nshadow = "dp0"\n'
+                '[workers]\ncount = 1\n[memory]\nhuge = "off"\nmegabytes = 128\n'
+            )
+        self.start(name, "-c", path)
+        flags = self.inside(name, "cat", "/sys/class/net/nic0/flags", preload=False).stdout
+        self.assertTrue(int(flags, 16) & receives_everything, flags)
+
     def services(self, namespace):
         result = self.inside(namespace, "ipvsadm", "-Sn")
         self.assertEqual(result.stderr, "")

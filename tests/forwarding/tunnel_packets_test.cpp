@@ -100,6 +100,56 @@ BOOST_AUTO_TEST_CASE(a_packet_that_nobody_here_wants_goes_to_the_kernel_as_it_ca
     BOOST_TEST(lab.director.connections() == 0U);
 }
 
+/// RFC 6040: a packet inside that cannot say it must be dropped, which the kernel does.
+BOOST_AUTO_TEST_CASE(a_mark_of_congestion_outside_is_taken_inside) {
+    Lab lab;
+    lab.receive_through({here, there, 0, 4, false});
+    lab.receive_through({here6, there6, 0, 41, false});
+    constexpr int not_capable = 0, capable_1 = 1, capable_0 = 2, marked = 3, service = 0xB8;
+    for (const int outside : {not_capable, capable_0, marked}) {
+        for (const int inside : {not_capable, capable_1, capable_0, marked}) {
+            const auto in = static_cast<std::uint8_t>(service | inside);
+            const auto out = static_cast<std::uint8_t>(outside);
+            const auto port = static_cast<std::uint16_t>(40000 + 10 * outside + inside);
+            const Bytes frames[] = {
+                (ipv4(there, here).tos(out) / ipv4(client, vip).tos(in) / tcp(port, 80).syn()).frame(),
+                (ipv6(there6, here6).traffic_class(out) / ipv6(client6, vip6).traffic_class(in) /
+                 tcp(port, 80).syn()).frame(),
+            };
+            const int becomes = outside == marked ? marked : inside;
+            const auto expected = static_cast<std::uint8_t>(service | becomes);
+            const Bytes results[] = {
+                (ipv4(client, server).tos(expected).ttl(63) / tcp(port, 8080).syn()).frame(),
+                (ipv6(client6, server6).traffic_class(expected).hop_limit(63) /
+                 tcp(port, 8080).syn()).frame(),
+            };
+            const bool is_dropped = outside == marked && inside == not_capable;
+            for (std::size_t i = 0; i < 2; ++i) {
+                BOOST_TEST_CONTEXT("outside " << outside << ", inside " << inside << ", way " << i) {
+                    const auto sent = lab.director.receive(frames[i]);
+                    BOOST_TEST_REQUIRE(sent.frames.size() == (is_dropped ? 0U : 1U));
+                    BOOST_TEST_REQUIRE(sent.punted.size() == (is_dropped ? 1U : 0U));
+                    BOOST_TEST((is_dropped ? sent.punted[0] == frames[i] : sent.frames[0] == results[i]));
+                }
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(ignore_tunneled_leaves_what_comes_out_of_a_tunnel_to_the_host) {
+    Lab lab;
+    lab.receive_through({here, there, 0, 4, false});
+    const Bytes frame = (ipv4(there, here) / ipv4(client, vip) / tcp(40000, 80).syn()).frame();
+    ipvs::Sysctls sysctls;
+    for (const int ignored : {1, 0}) {
+        sysctls.ignore_tunneled = ignored;
+        lab.director.set(sysctls);
+        const auto sent = lab.director.receive(frame);
+        BOOST_TEST(sent.punted.size() == (ignored != 0 ? 1U : 0U));
+        BOOST_TEST(sent.frames.size() == (ignored != 0 ? 0U : 1U));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(an_answer_out_of_a_tunnel_finds_its_connection_whoever_receives_it) {
     Lab lab{2};
     lab.receive_through({here, there, 0, 4, false});
