@@ -179,17 +179,30 @@ public:
     }
 
     Sent advance(std::uint32_t ticks) {
+        run_timers(ticks);
+        run_control(ticks_ - start_);
+        return flush();
+    }
+
+    // With a thread for the workers: that one calls arrive(), deliver() and run_timers(), and reports to
+    // quiescence(); control's calls run_control() and everything else.
+
+    forwarding::QuiescentState& quiescence() noexcept { return quiescence_; }
+
+    void run_timers(std::uint32_t ticks) {
         ticks_ += ticks;
-        const forwarding::Time now = time();
+        for (auto& worker : workers_) worker->pipeline.run_timers(time(), 1U << 20);
+    }
+
+    /// `ticks` since the beginning.
+    void run_control(std::uint32_t ticks) {
         templates_.reserve(64);
-        for (auto& worker : workers_) worker->pipeline.run_timers(now, 1U << 20);
-        templates_.expire(now.ticks, 1U << 20);
+        templates_.expire(start_ + ticks, 1U << 20);
         control_->scan_trash(daemon::DestinationTrash::Clock::time_point{
-            std::chrono::milliseconds{std::uint64_t{ticks_ - start_} * 125}
+            std::chrono::milliseconds{std::uint64_t{ticks} * 125}
         });
         control_->tick_statistics();
         reclaimer_.collect();
-        return flush();
     }
 
     void collect() { reclaimer_.collect(); }
