@@ -3,12 +3,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -22,7 +20,7 @@
 #include "daemon/doors.hpp"
 #include "daemon/journal.hpp"
 #include "daemon/kernel_follower.hpp"
-#include "daemon/link_files.hpp"
+#include "daemon/link_counter_file.hpp"
 #include "daemon/log.hpp"
 #include "daemon/maintenance.hpp"
 #include "daemon/options.hpp"
@@ -113,7 +111,8 @@ void serve(const Options& options, bool fresh, const Log& log) {
     auto files = procfs_files(control, mail, group, [&context](std::function<void()> work) {
         boost::asio::post(context, std::move(work));
     });
-    std::ranges::move(link_files(data_plane ? &*data_plane : nullptr), std::back_inserter(files));
+    std::optional<LinkCounterFile> link_counters;
+    if (data_plane) link_counters.emplace(context, directory.path(), *data_plane);
     const Doors doors{context, directory, control, std::move(files), survivor, log};
     log.notice("serving IPVS, state in {}", directory.path().string());
     if (data_plane) data_plane->workers().start();

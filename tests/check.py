@@ -7,7 +7,8 @@ kernel  sessions, random command sequences and packets recorded on the kernel's 
         against nlvsd (root)
 san     every unit and property test, and the corpora, under AddressSanitizer and
         UndefinedBehaviorSanitizer (once is enough: they are most of what there is to compile); the
-        tests of the code that threads share under ThreadSanitizer
+        tests of the code that threads share, services that come and go under traffic among them,
+        under ThreadSanitizer
 fuzz    the libFuzzer targets of decoders for NLVS_FUZZ_SECONDS (60) seconds each
 
 A step that cannot run counts as failed. Logs stay in build/check-logs. The special builds are made in

@@ -23,8 +23,9 @@ struct LinkCounters {
 
 static_assert(sizeof(LinkCounters) == 64);
 
-/// Below the root of the daemon's file system. Nothing of that name is in /proc.
-inline constexpr char link_counters_file[] = "/nlvs/links";
+/// Beside the registration, an ordinary file that the daemon writes anew from time to time: who looks at
+/// interfaces must never wait for it.
+inline constexpr char link_counters_file[] = "links";
 
 inline constexpr std::size_t max_links = 64;
 

@@ -158,12 +158,17 @@ const char* run_directory() noexcept {
     return chosen != nullptr && chosen[0] == '/' ? chosen : default_run_directory;
 }
 
-Lookup find_daemon(std::uint64_t network_namespace, Registration& result) noexcept {
+int open_beside_registration(std::uint64_t network_namespace, const char* name) noexcept {
     char path[256];
     Text text(path, sizeof(path));
     text.add(run_directory()).add("/").add(network_namespace).add("/");
-    if (text.add(registration_file_name).length() == 0) return Lookup::absent;
-    const int descriptor = open_for_reading(path);
+    if (text.add(name).length() > 0) return open_for_reading(path);
+    errno = ENOENT;
+    return -1;
+}
+
+Lookup find_daemon(std::uint64_t network_namespace, Registration& result) noexcept {
+    const int descriptor = open_beside_registration(network_namespace, registration_file_name);
     if (descriptor < 0)
         return errno == ENOENT || errno == ENOTDIR ? Lookup::absent : Lookup::failed;
     const Lookup lookup = read_registration(descriptor, result);

@@ -47,6 +47,10 @@ enum class Lookup : std::uint8_t {
 /// The run directory: NLVS_RUN_DIR, which set-user-id programs ignore, or the default.
 const char* run_directory() noexcept;
 
+/// Opens, for reading, a file that the daemon of the namespace keeps beside its registration; -1 with
+/// errno. Whether that daemon lives is another question.
+int open_beside_registration(std::uint64_t network_namespace, const char* name) noexcept;
+
 /// The daemon of the network namespace with that inode number. Plain system calls: no
 /// cancellation point, no allocation, async-signal-safe, changes errno.
 Lookup find_daemon(std::uint64_t network_namespace, Registration& result) noexcept;

@@ -152,7 +152,7 @@ bool is_ours(const char* remainder) noexcept {
         const char next = remainder[sizeof(sysctl) - 1];
         return next == 0 || next == '/';
     }
-    return has_prefix(remainder, "/net/ip_vs") || strcmp(remainder, "/net/dev") == 0;
+    return has_prefix(remainder, "/net/ip_vs");
 }
 
 }  // namespace

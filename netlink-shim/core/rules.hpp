@@ -69,7 +69,7 @@ bool is_ipvs_socket_option(int level, int option) noexcept;
 bool reports_length(int option) noexcept;
 
 /// Where a path under /proc lives below the daemon's file system, whose root mirrors /proc:
-/// "/proc/self/net/ip_vs" is "/net/ip_vs". Ours: ip_vs* and dev in net, and sys/net/ipv4/vs with all
+/// "/proc/self/net/ip_vs" is "/net/ip_vs". Ours: ip_vs* in net, and sys/net/ipv4/vs with all
 /// below it. Writes the NUL-terminated remainder; returns its length, 0 if the path is not ours
 /// or does not fit. ".." is followed where no link can be in the way.
 ///

@@ -6,9 +6,7 @@
 
 #include <atomic>
 
-#include <fcntl.h>
 #include <linux/netlink.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,26 +24,17 @@ long seconds() noexcept {
     return now.tv_sec;
 }
 
-bool find_daemon_of(int socket, Registration& daemon) noexcept {
-    const std::uint64_t network_namespace = network_namespace_of(socket);
-    return network_namespace != 0 && find_daemon(network_namespace, daemon) == Lookup::found;
-}
-
 /// The records of the daemon of the socket's namespace; how many.
 std::size_t read_counters(int socket, LinkCounters (&links)[max_links]) noexcept {
     const long now = seconds();
     if (now < nobody_until.load(std::memory_order_relaxed)) return 0;
     Registration daemon;
-    if (!find_daemon_of(socket, daemon)) {
+    const std::uint64_t network_namespace = network_namespace_of(socket);
+    if (network_namespace == 0 || find_daemon(network_namespace, daemon) != Lookup::found) {
         nobody_until.store(now + 2, std::memory_order_relaxed);
         return 0;
     }
-    // The daemon itself would wait for its own answer.
-    if (daemon.files[0] == 0 || daemon.pid == static_cast<std::uint32_t>(getpid())) return 0;
-    char path[sizeof(daemon.files) + sizeof(link_counters_file)];
-    strcpy(path, daemon.files);
-    strcat(path, link_counters_file);
-    const long file = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    const int file = open_beside_registration(network_namespace, link_counters_file);
     if (file < 0) return 0;
     const long size = syscall(SYS_read, file, links, sizeof(links));
     syscall(SYS_close, file);

@@ -70,15 +70,13 @@ inline bool may_be_proc(const char* path) noexcept {
 }
 
 /// The same for relative paths: ip_vs*, ipv4/vs, vs, net/..., self/..., sys/..., thread-self/...,
-/// PID/net/..., ./..., dev; every one of ours has "vs" in it but for net/dev.
+/// PID/net/..., ./...; every one of ours has "vs" in it.
 inline bool may_be_below_proc(const char* path) noexcept {
     const char first = path[0];
     if (first != 'i' && first != 'v' && first != 'n' && first != 's' && first != 't' &&
-        first != '.' && first != 'd' && (first < '0' || first > '9'))
+        first != '.' && (first < '0' || first > '9'))
         return false;
-    if (strstr(path, "vs") != nullptr) return true;
-    const char* const dev = strstr(path, "dev");
-    return dev != nullptr && dev[3] == 0;
+    return strstr(path, "vs") != nullptr;
 }
 
 enum class Kind { ask, open };
