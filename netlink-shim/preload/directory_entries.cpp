@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -60,12 +62,16 @@ Slot* claim_slot(DIR* stream) noexcept {
 }
 
 /// "/proc/PID/net" and "/proc/sys/net/ipv4" are the only ones of interest; the common other
-/// directory costs one system call, at its end.
+/// directory costs one system call that the kernel answers at once, at its end.
 bool is_one_of_ours(DIR* stream, bool& is_sysctl) noexcept {
     char link[40] = "/proc/self/fd/";
     char path[64];
     int number = dirfd(stream);
-    if (number < 0) return false;
+    struct statfs system;
+    if (number < 0 || syscall(SYS_fstatfs, number, &system) != 0 ||
+        system.f_type != PROC_SUPER_MAGIC) {
+        return false;
+    }
     char digits[16];
     char* at = digits + sizeof(digits) - 1;
     *at = 0;

@@ -26,12 +26,10 @@ long seconds() noexcept {
 
 /// The records of the daemon of the socket's namespace; how many.
 std::size_t read_counters(int socket, LinkCounters (&links)[max_links]) noexcept {
-    const long now = seconds();
-    if (now < nobody_until.load(std::memory_order_relaxed)) return 0;
     Registration daemon;
     const std::uint64_t network_namespace = network_namespace_of(socket);
     if (network_namespace == 0 || find_daemon(network_namespace, daemon) != Lookup::found) {
-        nobody_until.store(now + 2, std::memory_order_relaxed);
+        nobody_until.store(seconds() + 2, std::memory_order_relaxed);
         return 0;
     }
     const int file = open_beside_registration(network_namespace, link_counters_file);
@@ -47,6 +45,7 @@ void links_received(int socket, const iovec* parts, std::size_t count, std::size
     if (parts == nullptr || count == 0 || parts[0].iov_base == nullptr) return;
     if (size > parts[0].iov_len) size = parts[0].iov_len;  // MSG_TRUNC
     if (!begins_with_link(parts[0].iov_base, size)) return;
+    if (seconds() < nobody_until.load(std::memory_order_relaxed)) return;
     const KeepErrno keep;
     if (!is_netlink(socket, NETLINK_ROUTE)) return;
     LinkCounters links[max_links];

@@ -30,11 +30,10 @@ void look_for_links(int fd, const iovec* parts, size_t count, ssize_t size) noex
     links_received(fd, parts, count, static_cast<size_t>(size));
 }
 
-/// The same receive call, from a program that takes everything into one buffer.
+/// The same receive call, from a program that takes everything into one buffer. Out of line, so that
+/// programs without netlink sockets do not pay for its registers.
 template <class Call>
-ssize_t receive_into(int fd, void* bytes, size_t room, int flags, Call call) {
-    if (!may_hold_netlink()) [[likely]]
-        return call();
+[[gnu::noinline]] ssize_t receive_into(int fd, void* bytes, size_t room, int flags, Call call) {
     const ssize_t result = receive(fd, flags, call);
     const iovec only = {bytes, room};
     look_for_links(fd, &only, 1, result);
@@ -117,6 +116,8 @@ ssize_t recvmsg(int fd, msghdr* message, int flags) {
 ssize_t recvfrom(int fd, void* bytes, size_t size, int flags, sockaddr* name, socklen_t* length) {
     const size_t capacity = name_capacity(name, length);
     const auto call = next<"recvfrom", ssize_t(int, void*, size_t, int, sockaddr*, socklen_t*)>();
+    if (!may_hold_netlink()) [[likely]]
+        return call(fd, bytes, size, flags, name, length);
     const ssize_t result = receive_into(fd, bytes, size, flags, [=] {
         return call(fd, bytes, size, flags, name, length);
     });
@@ -145,21 +146,29 @@ int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* tim
 
 ssize_t recv(int fd, void* bytes, size_t size, int flags) {
     const auto call = next<"recv", ssize_t(int, void*, size_t, int)>();
+    if (!may_hold_netlink()) [[likely]]
+        return call(fd, bytes, size, flags);
     return receive_into(fd, bytes, size, flags, [=] { return call(fd, bytes, size, flags); });
 }
 
 ssize_t __recv_chk(int fd, void* bytes, size_t size, size_t room, int flags) {
     const auto call = next<"__recv_chk", ssize_t(int, void*, size_t, size_t, int)>();
+    if (!may_hold_netlink()) [[likely]]
+        return call(fd, bytes, size, room, flags);
     return receive_into(fd, bytes, size, flags, [=] { return call(fd, bytes, size, room, flags); });
 }
 
 ssize_t read(int fd, void* bytes, size_t size) {
     const auto call = next<"read", ssize_t(int, void*, size_t)>();
+    if (!may_hold_netlink()) [[likely]]
+        return call(fd, bytes, size);
     return receive_into(fd, bytes, size, 0, [=] { return call(fd, bytes, size); });
 }
 
 ssize_t __read_chk(int fd, void* bytes, size_t size, size_t room) {
     const auto call = next<"__read_chk", ssize_t(int, void*, size_t, size_t)>();
+    if (!may_hold_netlink()) [[likely]]
+        return call(fd, bytes, size, room);
     return receive_into(fd, bytes, size, 0, [=] { return call(fd, bytes, size, room); });
 }
 
