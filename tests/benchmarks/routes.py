@@ -4,6 +4,9 @@ flapping table costs packets, and what a daemon that does not read costs 'ip'. N
 finished tools/build.
 
 usage: routes.py [IPV4-ROUTES [IPV6-ROUTES [CHANGES-PER-SECOND]]]    (default 1000000 200000 10000)
+       routes.py --bird [IPV4-ROUTES [IPV6-ROUTES]]
+
+--bird: the routes come from BIRD, which has them configured, at once, and go when it ends.
 
 Packets are measured by the processor time that the worker's thread spends on one, so that other work
 on the machine does not count. The last lines check what was measured, and fail otherwise.
@@ -109,6 +112,47 @@ class Bench:
             f"{now['memory_mb'] - memory:.0f} MB; overflows {now['overflows']}", flush=True,
         )
         return lines
+
+    def load_by_bird(self, tables):
+        """`tables`: for each family what it has. Everything that BIRD announces to the kernel, and takes
+        back."""
+        directory = self.director.state
+        text = ["router id 10.2.0.11;", "protocol device {}"]
+        for family, prefixes in tables.items():
+            gateway = self.lab.topology.front.address(30, family)
+            text += [
+                f"protocol kernel {{ ipv{family} {{ export all; import none; }}; }}",
+                f"protocol static {{ ipv{family};",
+                *(f"route {prefix} via {gateway};" for prefix in prefixes), "}",
+            ]
+        (directory / "bird.conf").write_text("\n".join(text) + "\n")
+        first, total = self.mirror(), {f: len(p) for f, p in tables.items()}
+
+        def has(mirror, part):
+            return mirror["synchronised"] and all(
+                mirror[f"routes_v{family}"] == first[f"routes_v{family}"] + part * count
+                for family, count in total.items()
+            )
+
+        resident, cpu, start = resident_kilobytes(self.pid), cpu_seconds(self.pid), time.monotonic()
+        with subprocess.Popen(
+            self.director.namespace.command("bird", "-f", "-c", directory / "bird.conf",
+                                            "-s", directory / "bird.ctl"),
+        ) as bird:
+            now = self.until(lambda mirror: has(mirror, 1))
+            spent, grown = time.monotonic() - start, resident_kilobytes(self.pid) - resident
+            of_bird, of_daemon = cpu_seconds(bird.pid), cpu_seconds(self.pid) - cpu
+            start = time.monotonic()
+            bird.terminate()
+            bird.wait()
+        self.until(lambda mirror: has(mirror, 0))
+        routes = sum(total.values())
+        print(
+            f"{routes} routes from BIRD: all published after {spent:.1f} s (BIRD {of_bird:.1f} s of "
+            f"processor, daemon {of_daemon / routes * 1e6:.1f} us a route), resident +{grown >> 10} MB, "
+            f"overflows {now['overflows'] - first['overflows']}; gone {time.monotonic() - start:.1f} s "
+            "after BIRD was told to end", flush=True,
+        )
 
     def worker(self):
         """(packets of the worker, seconds its thread has run)"""
@@ -223,6 +267,9 @@ def stopped_daemon(bench, lines):
 
 
 def main():
+    by_bird = sys.argv[1:2] == ["--bird"]
+    if by_bird:
+        del sys.argv[1]
     v4 = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     v6 = int(sys.argv[2]) if len(sys.argv) > 2 else 200_000
     rate = int(sys.argv[3]) if len(sys.argv) > 3 else 10_000
@@ -232,6 +279,8 @@ def main():
         bench = Bench(lab)
         lab.namespace(bench.director.name).sysctl({"net.ipv6.route.max_size": 1 << 22})
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
+        if by_bird:
+            return bench.load_by_bird({4: list(prefixes4(v4)), 6: list(prefixes6(v6))})
         first = bench.mirror()
         lines4 = bench.load(4, prefixes4(v4), first["routes_v4"])
         bench.load(6, prefixes6(v6), first["routes_v6"])

@@ -19,7 +19,7 @@ namespace {
 using net::operator""_ip;
 using namespace test;
 
-constexpr int edits = 4000;
+constexpr int edits = 1500;
 constexpr std::uint16_t tcp_protocol = 6, udp_protocol = 17;
 
 const auto client4 = "10.0.0.100"_ip;

@@ -90,6 +90,7 @@ ipvs::ServiceSpec service_spec(const Arguments& a, net::Family family) {
         spec.flags.word |= ipvs::ServiceFlags::persistent;
         spec.timeout = a.number("-p", "300");
     }
+    if (a.has("--pe")) spec.persistence_engine = a.of("--pe");
     if (a.has("-o")) spec.flags.word |= ipvs::ServiceFlags::one_packet;
     if (family == net::Family::inet6) {
         spec.netmask = a.number("-M", "128");

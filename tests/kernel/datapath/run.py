@@ -27,7 +27,7 @@ from play import Kernel, play  # noqa: E402  pylint: disable=wrong-import-positi
 
 
 def write_scenarios(path):
-    from scenarios import SCENARIOS  # pylint: disable=import-outside-toplevel
+    from special_scenarios import SCENARIOS  # pylint: disable=import-outside-toplevel
     plain = {
         name: [step if isinstance(step, str) else [step[0], step[1].hex()] for step in steps]
         for name, steps in SCENARIOS.items()
