@@ -37,4 +37,14 @@ def local_server(s, prefix):
         )
 
 
+@for_each(("nat", "dr", "ipip"))
+def dropped_packets(s, prefix):
+    """Of packets that would open a connection one in am_droprate is dropped; others pass."""
+    scenario(
+        prefix + "drop-packet", "sysctl am_droprate 3", "sysctl drop_packet 3", s.one_server("udp"),
+        [s.asks(s.udp(FROM + i)) for i in range(8)], [s.asks(s.udp(FROM + i)) for i in range(8)],
+        "sysctl drop_packet 0", [s.asks(s.udp(FROM + i)) for i in range(8)],
+    )
+
+
 __all__ = ["SCENARIOS"]
