@@ -39,12 +39,15 @@ void Pipeline::run_burst(
 ) noexcept {
     const Settings& settings = *shared_.configuration.settings.current();
     // Linux: ip_vs_core.c ip_vs_register_hooks — without a service of the family IPVS sees no packet,
-    // those of connections that are left included.
+    // those of connections that are left included. What is no transport may be a tunnel's, and the
+    // family inside another.
     const Configuration& configuration = shared_.configuration;
-    const bool balances_v4 =
-        !settings.passive && configuration.services_v4.load(std::memory_order_relaxed) != 0;
-    const bool balances_v6 =
-        !settings.passive && configuration.services_v6.load(std::memory_order_relaxed) != 0;
+    const bool serves_v4 = configuration.serves(net::Family::inet);
+    const bool serves_v6 = configuration.serves(net::Family::inet6);
+    const auto is_for_ipvs = [&](const Parsed& packet) {
+        const bool served = packet.family == net::Family::inet ? serves_v4 : serves_v6;
+        return !settings.passive && (served || packet.kind == PacketKind::other);
+    };
     const std::uint64_t station = configuration.ports[ports[0]].mac.load(std::memory_order_relaxed);
     const std::uint64_t mask = station == 0 ? 0 : station_mask;
     std::array<Parsed, burst_size>& parsed = burst_.parsed;
@@ -83,7 +86,7 @@ void Pipeline::run_burst(
             (net::load<std::uint64_t>(context.data()) & mask) == station && !parsed[i].vlan;
         if (!plain && !taken_over && !is_received(context)) [[unlikely]] {
             transmit_.punt(context);
-        } else if (!(parsed[i].family == net::Family::inet ? balances_v4 : balances_v6)) [[unlikely]] {
+        } else if (!is_for_ipvs(parsed[i])) [[unlikely]] {
             pass_on(context);
         } else if (parsed[i].kind != PacketKind::transport) [[unlikely]] {
             forward(context);
@@ -139,10 +142,6 @@ void Pipeline::forward(const PacketContext& context) noexcept {
 template <class F>
 void Pipeline::reassemble(const PacketContext& context) noexcept {
     const auto& key = context.parsed.template flow<F>();
-    const Configuration& configuration = shared_.configuration;
-    const auto& services =
-        F::family == net::Family::inet ? configuration.services_v4 : configuration.services_v6;
-    if (services.load(std::memory_order_relaxed) == 0) return transmit_.punt(context);
     const WorkerId owner = shared_.steering.owner(key.source, net::Port{});
     if (owner != worker_.id && !context.taken_over) {
         return give_to(owner, context);
@@ -357,9 +356,7 @@ auto Pipeline::marks_of(const PacketContext& context) noexcept -> std::optional<
 template <class F>
 const Service* Pipeline::find_service(const FlowKey<F>& key, std::uint32_t mark) const noexcept {
     const Configuration& configuration = shared_.configuration;
-    const auto& of_family =
-        F::family == net::Family::inet ? configuration.services_v4 : configuration.services_v6;
-    if (of_family.load(std::memory_order_relaxed) == 0) return nullptr;
+    if (!configuration.serves(F::family)) return nullptr;
     if (mark != 0) [[unlikely]] {
         const ipvs::FirewallMarkKey by_mark{F::family, mark};
         if (const Service* marked = configuration.services.find(by_mark)) return marked;

@@ -130,9 +130,8 @@ void Pipeline::unpack(const PacketContext& context) noexcept {
     FrameParser{
         {context.data(), std::min<std::size_t>(context.packet->data_len, end)}, end, inside
     }.run_inside(shell->inside, offset);
-    if (inside.kind != PacketKind::transport && inside.kind != PacketKind::icmp_error) {
-        return pass_on(context);
-    }
+    const bool known = inside.kind == PacketKind::transport || inside.kind == PacketKind::icmp_error;
+    if (!known || !shared_.configuration.serves(inside.family)) return pass_on(context);
     if (!take_congestion_mark(context, inside)) return pass_on(context);
     if (shared_.ports[context.port].partial_checksums && !context.taken_over &&
         inside.kind == PacketKind::transport) {

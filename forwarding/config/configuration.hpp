@@ -135,6 +135,13 @@ struct Configuration {
     std::atomic<std::uint32_t> ftp_services{0};
     std::atomic<std::uint32_t> services_v4{0};
     std::atomic<std::uint32_t> services_v6{0};
+
+    /// Whether there is a service of that family.
+    bool serves(net::Family family) const noexcept {
+        const auto& services = family == net::Family::inet ? services_v4 : services_v6;
+        return services.load(std::memory_order_relaxed) != 0;
+    }
+
     /// Some destination is, or was, an address of the host: what the host sends may belong to a
     /// connection. Stays set, as connections outlive their destinations.
     std::atomic<bool> serves_locally{false};

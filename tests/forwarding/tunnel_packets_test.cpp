@@ -83,6 +83,35 @@ BOOST_AUTO_TEST_CASE(a_request_out_of_a_tunnel_is_balanced_like_any_other) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(only_the_family_inside_needs_a_service) {
+    const struct {
+        const char* name;
+        TunnelKey key;
+        Bytes frame;
+        bool v4_inside;
+    } rows[]{
+        {"IPv6 in IPv4", {here, there, 0, 41, false},
+         (ipv4(there, here) / ipv6(client6, vip6) / tcp(40000, 80).syn()).frame(), false},
+        {"IPv4 in IPv6", {here6, there6, 0, 4, false},
+         (ipv6(there6, here6) / ipv4(client, vip) / tcp(40000, 80).syn()).frame(), true},
+    };
+    for (const auto& row : rows) {
+        for (const bool inside_is_served : {true, false}) {
+            BOOST_TEST_CONTEXT(row.name << (inside_is_served ? ", served" : ", not served")) {
+                Lab lab;
+                lab.receive_through(row.key);
+                auto& configuration = lab.director.configuration();
+                const bool only_v4 = row.v4_inside == inside_is_served;
+                (only_v4 ? configuration.services_v6 : configuration.services_v4) = 0;
+                const auto sent = lab.director.receive(row.frame);
+                BOOST_TEST(sent.frames.size() == (inside_is_served ? 1U : 0U));
+                BOOST_TEST(sent.punted.size() == (inside_is_served ? 0U : 1U));
+                if (!inside_is_served) BOOST_TEST((sent.punted.at(0) == row.frame));
+            }
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_packet_that_nobody_here_wants_goes_to_the_kernel_as_it_came) {
     Lab lab;
     lab.receive_through({here, there, 0, 4, false});
