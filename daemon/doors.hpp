@@ -3,12 +3,11 @@
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "daemon/control_plane.hpp"
 #include "daemon/log.hpp"
-#include "daemon/procfs_files.hpp"
 #include "daemon/procfs_mount.hpp"
+#include "daemon/worker_mail.hpp"
 #include "netlink-shim/endpoint/genl_dispatcher.hpp"
 #include "netlink-shim/endpoint/netlink_socket.hpp"
 #include "netlink-shim/endpoint/runtime_file.hpp"
@@ -23,10 +22,11 @@ namespace nlvs::daemon {
 /// Thread: control.
 class Doors {
 public:
-    /// All arguments outlive the doors; `files` are those of /proc.
+    /// All arguments outlive the doors; `workers` is null in a daemon without ports.
     Doors(
         boost::asio::io_context& context, const shim::RuntimeDirectory& directory,
-        ControlPlane& control, std::vector<ProcfsFile> files, shim::Survivor& survivor, const Log& log
+        ControlPlane& control, WorkerMail& mail, WorkerGroup* workers, shim::Survivor& survivor,
+        const Log& log
     );
 
 private:

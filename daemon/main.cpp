@@ -1,12 +1,10 @@
 #include <fmt/format.h>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -108,12 +106,11 @@ void serve(const Options& options, bool fresh, const Log& log) {
         status, {control, mail, sync, data_plane ? &*data_plane : nullptr,
                  kernel ? &*kernel : nullptr, NLVS_VERSION}
     );
-    auto files = procfs_files(control, mail, group, [&context](std::function<void()> work) {
-        boost::asio::post(context, std::move(work));
-    });
     std::optional<LinkCounterFile> link_counters;
     if (data_plane) link_counters.emplace(context, directory.path(), *data_plane);
-    const Doors doors{context, directory, control, std::move(files), survivor, log};
+    const Doors doors{
+        context, directory, control, mail, group, survivor, log
+    };
     log.notice("serving IPVS, state in {}", directory.path().string());
     if (data_plane) data_plane->workers().start();
     notify_service_manager("READY=1");

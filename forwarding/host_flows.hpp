@@ -45,7 +45,7 @@ public:
     bool expects(const Parsed& packet, Ticks now) const noexcept {
         const bool v4 = packet.family == net::Family::inet;
         const std::uint64_t hash = v4 ? hash_v4_(packet.flow4) : hash_v6_(packet.flow6);
-        for (const std::atomic<Entry>& place : line_of(hash).entries) {
+        for (const std::atomic<Entry>& place : lines_[line_of(hash)].entries) {
             const Entry entry = place.load(std::memory_order_relaxed);
             if (entry.tag == tag_of(hash) && now - entry.last < memory) return true;
         }
@@ -75,12 +75,10 @@ private:
         return static_cast<std::uint32_t>(hash) | 1U;
     }
 
-    const Line& line_of(std::uint64_t hash) const noexcept {
-        return lines_[(hash >> 32) % lines_.size()];
-    }
+    static std::size_t line_of(std::uint64_t hash) noexcept { return (hash >> 32) % (capacity / ways); }
 
     void note(std::uint64_t hash, Ticks now) noexcept {
-        Line& line = lines_[(hash >> 32) % lines_.size()];
+        Line& line = lines_[line_of(hash)];
         std::atomic<Entry>* oldest = &line.entries[0];
         Ticks silence = 0;
         for (std::atomic<Entry>& place : line.entries) {

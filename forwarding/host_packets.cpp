@@ -9,26 +9,20 @@ namespace nlvs::forwarding {
 
 void Pipeline::run_injected(PortIndex port, rte_mbuf** packets, unsigned count, Time now) noexcept {
     worker_.counters.ports[port].injected.add(count);
-    const bool serves = shared_.configuration.serves_locally.load(std::memory_order_relaxed);
-    for (unsigned i = 0; i < count; ++i) {
-        rte_mbuf* const packet = packets[i];
-        const Parsed parsed =
-            parse({rte_pktmbuf_mtod(packet, std::byte*), packet->data_len}, packet->pkt_len);
-        if (parsed.kind == PacketKind::transport) shared_.host_flows.sent(parsed, now.ticks);
-        if (serves) [[unlikely]] {
-            forward_from_host(port, packet, parsed, false, now);
-        } else {
-            worker_.output.transmit(port, packet);
-        }
-    }
-    if (serves) [[unlikely]] worker_.outgoing.flush(shared_.hand_over, worker_.counters);
+    for (unsigned i = 0; i < count; ++i) forward_from_host(port, packets[i], false, now);
+    worker_.outgoing.flush(shared_.hand_over, worker_.counters);
 }
 
 void Pipeline::forward_from_host(
-    PortIndex port, rte_mbuf* packet, const Parsed& parsed, bool taken_over, Time now
+    PortIndex port, rte_mbuf* packet, bool taken_over, Time now
 ) noexcept {
     const Settings& settings = *shared_.configuration.settings.current();
-    if (parsed.kind != PacketKind::transport && parsed.kind != PacketKind::icmp_error) {
+    const Parsed parsed =
+        parse({rte_pktmbuf_mtod(packet, std::byte*), packet->data_len}, packet->pkt_len);
+    const bool transport = parsed.kind == PacketKind::transport;
+    if (transport && !taken_over) shared_.host_flows.sent(parsed, now.ticks);
+    if (!shared_.configuration.serves_locally.load(std::memory_order_relaxed) ||
+        (!transport && parsed.kind != PacketKind::icmp_error)) {
         return worker_.output.transmit(port, packet);
     }
     if (shared_.ports[port].partial_checksums && !taken_over) {

@@ -24,9 +24,7 @@ void Pipeline::run_taken_over(rte_mbuf** packets, unsigned count, Time now) noex
     for (unsigned i = 0; i < count; ++i) {
         ports[from_nic] = HandOverBatch::port_of(*packets[i]);
         if ((packets[i]->port & HandOverBatch::from_host) != 0) [[unlikely]] {
-            const auto* data = rte_pktmbuf_mtod(packets[i], const std::byte*);
-            const Parsed parsed = parse({data, packets[i]->data_len}, packets[i]->pkt_len);
-            forward_from_host(ports[from_nic], packets[i], parsed, true, now);
+            forward_from_host(ports[from_nic], packets[i], true, now);
         } else {
             packets[from_nic++] = packets[i];
         }

@@ -116,9 +116,7 @@ private:
     template <class F>
     bool begin_expected(const PacketContext& context) noexcept;
 
-    void forward_from_host(
-        PortIndex port, rte_mbuf* packet, const Parsed& parsed, bool taken_over, Time now
-    ) noexcept;
+    void forward_from_host(PortIndex port, rte_mbuf* packet, bool taken_over, Time now) noexcept;
     template <class F>
     void reply_of_host(const PacketContext& context) noexcept;
     template <class F>

@@ -138,8 +138,8 @@ struct Configuration {
 
     /// Whether there is a service of that family.
     bool serves(net::Family family) const noexcept {
-        const auto& services = family == net::Family::inet ? services_v4 : services_v6;
-        return services.load(std::memory_order_relaxed) != 0;
+        const auto& of_family = family == net::Family::inet ? services_v4 : services_v6;
+        return of_family.load(std::memory_order_relaxed) != 0;
     }
 
     /// Some destination is, or was, an address of the host: what the host sends may belong to a

@@ -377,7 +377,8 @@ def tcp_session(bench, director, address, seconds, port=2222):
 def junk_does_not_make_vrrp_flap(bench):
     """Both directors are flooded at their own addresses. Who is master stays master, by VRRP over
     IPv4, over IPv6 and to a named peer; no director changes its mind in between, ping is still answered,
-    and a TCP session with the master goes on, though connection attempts are part of the flood. Who floods is elsewhere: it may not take the directors' processors."""
+    and a TCP session with the master goes on, though connection attempts are part of the flood.
+    Who floods is elsewhere: it may not take the directors' processors."""
     router, front = bench.lab.namespace("router"), bench.topology.front
     master = bench.director
     targets = []
@@ -479,8 +480,8 @@ def ip_shows_the_packets_of_the_data_path(bench):
     director = bench.director
     words = ("ip", "-json", "-s", "link", "show", "dp0")
 
-    def received(run):
-        return json.loads(run(*words))[0]["stats64"]["rx"]["packets"]
+    def received(by):
+        return json.loads(by(*words))[0]["stats64"]["rx"]["packets"]
 
     before, punted = received(director.run), received(director.namespace.run)
     seen = traffic(bench.lab, "http", bench.address(), HTTP_PORT, 200)

@@ -13,6 +13,7 @@ tests/corpus/sessions in process, without links.
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -86,7 +87,7 @@ def record(path, directory, names):
 
 def replay(build, options):
     from replay import replay as replay_at  # pylint: disable=import-outside-toplevel
-    numbers = iter(range(1 << 30))
+    numbers = itertools.count()
 
     def wanted(name):
         named = not options.names or name.startswith(tuple(options.names))
