@@ -18,13 +18,13 @@ AddressType classify(net::Ipv4Address address) noexcept {
     const std::uint32_t host = address.host();
     if (host == 0) return AddressType::unspecified;
     if (host == ~0U) return AddressType::broadcast;
-    if (host >> 28 == 0xE) return AddressType::multicast;
+    if (net::is_multicast(address)) return AddressType::multicast;
     return AddressType::unicast;
 }
 
 AddressType classify(const net::Ipv6Address& address) noexcept {
     const auto& bytes = address.bytes();
-    if (bytes[0] == 0xFF) return AddressType::multicast;
+    if (net::is_multicast(address)) return AddressType::multicast;
     if (bytes[0] == 0xFE && (bytes[1] & 0xC0) == 0x80) return AddressType::link_local;
     if (bytes == net::Ipv6Address::Bytes{}) return AddressType::unspecified;
     constexpr std::array<std::uint8_t, 12> mapped_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};

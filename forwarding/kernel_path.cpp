@@ -19,10 +19,6 @@ std::uint8_t hop_limit(const std::byte* frame, const Parsed& parsed) noexcept {
     return std::to_integer<std::uint8_t>(frame[parsed.l3_offset + at]);
 }
 
-bool is_multicast(net::Ipv4Address address) noexcept { return address.host() >> 28 == 0xE; }
-
-bool is_multicast(const net::Ipv6Address& address) noexcept { return address.bytes()[0] == 0xFF; }
-
 /// `expected()`: whether the host has sent something in this flow. BFD's two directions are no flow:
 /// both ends send to the same port.
 template <class Flow, class Expected>

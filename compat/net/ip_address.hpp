@@ -59,6 +59,12 @@ constexpr bool is_loopback(const Ipv6Address& address) noexcept {
     return address == Ipv6Address{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 }
 
+/// 224.0.0.0/4.
+constexpr bool is_multicast(Ipv4Address address) noexcept { return address.host() >> 28 == 0xE; }
+
+/// ff00::/8.
+constexpr bool is_multicast(const Ipv6Address& address) noexcept { return address.bytes()[0] == 0xFF; }
+
 /// An address that knows its family. IPv4 occupies the first four bytes, the rest is zero, as in
 /// the kernel's union nf_inet_addr.
 class IpAddress {
